@@ -1,0 +1,127 @@
+/**
+ * The embedded control plane's Durable Object: `owner:<owner>` for each owner, and one named `global`. The name decides which of the two
+ * an object is, so neither can be asked for the other's part. It has no HTTP face: only the Worker and the Wallet objects hold its binding.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { GLOBAL_NAME, OWNER_PREFIX } from "../lightning/control-plane-names.ts";
+import type { ControlPlane, ReceiptRecord, SecurityState, WalletRecord, WalletSnapshot } from "../lightning/control-plane.ts";
+import type { Envelope } from "../lightning/envelope.ts";
+import { GlobalPause, type GlobalState } from "./control-plane/global-pause.ts";
+import type { OperatorKey, OperatorKeyView } from "./control-plane/operator-keys.ts";
+import { OwnerControlPlane } from "./control-plane/owner.ts";
+import { GLOBAL_MIGRATIONS, OWNER_MIGRATIONS } from "./control-plane/schema.ts";
+import { durableSql } from "./sql-durable.ts";
+import { migrate } from "./sql.ts";
+
+export interface ControlPlaneEnv {
+  readonly CONTROL_PLANE: DurableObjectNamespace<ControlPlaneObject>;
+}
+
+type Part = { readonly kind: "global"; readonly pause: GlobalPause } | { readonly kind: "owner"; readonly core: OwnerControlPlane };
+
+export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implements ControlPlane {
+  readonly #part: Part;
+
+  constructor(ctx: DurableObjectState, env: ControlPlaneEnv) {
+    super(ctx, env);
+    const name = ctx.id.name;
+    const sql = durableSql(ctx.storage);
+    const now = (): number => Date.now();
+    if (name === GLOBAL_NAME) {
+      migrate(sql, GLOBAL_MIGRATIONS, now());
+      this.#part = { kind: "global", pause: new GlobalPause(sql, now) };
+    } else if (name?.startsWith(OWNER_PREFIX) === true && name.length > OWNER_PREFIX.length) {
+      migrate(sql, OWNER_MIGRATIONS, now());
+      // A stub may be broken after an error, so each call takes a fresh one.
+      const global = {
+        read: async (): Promise<GlobalState> => env.CONTROL_PLANE.getByName(GLOBAL_NAME).readGlobalPause(),
+        set: async (active: boolean, by: string): Promise<GlobalState> => env.CONTROL_PLANE.getByName(GLOBAL_NAME).writeGlobalPause(active, by),
+      };
+      this.#part = { kind: "owner", core: new OwnerControlPlane(name.slice(OWNER_PREFIX.length), { sql, now, global }) };
+    } else {
+      throw new Error("a control plane object is named `global` or after its owner");
+    }
+  }
+
+  // The global object's own two calls, for the owners' objects.
+
+  async readGlobalPause(): Promise<GlobalState> {
+    return this.#pause().read();
+  }
+
+  async writeGlobalPause(active: boolean, by: string): Promise<GlobalState> {
+    return this.#pause().set(active, by);
+  }
+
+  // One owner's part: the port, call by call.
+
+  async security(walletId: string): Promise<SecurityState> {
+    return this.#owner().security(walletId);
+  }
+
+  async setGlobalPause(active: boolean, by: string): Promise<SecurityState> {
+    return this.#owner().setGlobalPause(active, by);
+  }
+
+  async setOwnerKillSwitch(active: boolean, by: string): Promise<SecurityState> {
+    return this.#owner().setOwnerKillSwitch(active, by);
+  }
+
+  async createWallet(record: WalletRecord, envelope: Envelope): Promise<{ readonly created: boolean; readonly record: WalletRecord }> {
+    return this.#owner().createWallet(record, envelope);
+  }
+
+  async wallet(walletId: string): Promise<WalletRecord | null> {
+    return this.#owner().wallet(walletId);
+  }
+
+  async wallets(): Promise<readonly WalletRecord[]> {
+    return this.#owner().wallets();
+  }
+
+  async envelope(walletId: string): Promise<Envelope | null> {
+    return this.#owner().envelope(walletId);
+  }
+
+  async ingestReceipts(walletId: string, records: readonly ReceiptRecord[]): Promise<{ readonly acknowledged: number }> {
+    return this.#owner().ingestReceipts(walletId, records);
+  }
+
+  async putSnapshot(snapshot: WalletSnapshot): Promise<void> {
+    return this.#owner().putSnapshot(snapshot);
+  }
+
+  async snapshot(walletId: string): Promise<WalletSnapshot | null> {
+    return this.#owner().snapshot(walletId);
+  }
+
+  async walletsWithOpenRows(): Promise<readonly string[]> {
+    return this.#owner().walletsWithOpenRows();
+  }
+
+  async addOperatorKey(key: OperatorKey): Promise<void> {
+    return this.#owner().addOperatorKey(key);
+  }
+
+  async operatorKeyHash(keyId: string): Promise<string | null> {
+    return this.#owner().operatorKeyHash(keyId);
+  }
+
+  async operatorKeys(): Promise<readonly OperatorKeyView[]> {
+    return this.#owner().operatorKeys();
+  }
+
+  async revokeOperatorKey(keyId: string, at: number): Promise<boolean> {
+    return this.#owner().revokeOperatorKey(keyId, at);
+  }
+
+  #owner(): OwnerControlPlane {
+    if (this.#part.kind !== "owner") throw new Error("the global object has no owner");
+    return this.#part.core;
+  }
+
+  #pause(): GlobalPause {
+    if (this.#part.kind !== "global") throw new Error("only the global object keeps the global pause");
+    return this.#part.pause;
+  }
+}

@@ -1,0 +1,91 @@
+import { describe, expect, it } from "vitest";
+import { controlPlaneContract, receiptChain, walletEnvelope, walletRecord } from "../../control-plane/contract.ts";
+import { verifyChain, type Receipt } from "../../lightning/receipt.ts";
+import { NodeSql } from "../../test/support/sql-node.ts";
+import { migrate } from "../sql.ts";
+import { GlobalPause, type GlobalPausePort, type GlobalState } from "./global-pause.ts";
+import { OwnerControlPlane } from "./owner.ts";
+import { GLOBAL_MIGRATIONS, OWNER_MIGRATIONS } from "./schema.ts";
+
+const NOW = 1_700_000_000_000;
+
+function makeGlobal(): GlobalPause {
+  const sql = new NodeSql();
+  migrate(sql, GLOBAL_MIGRATIONS, NOW);
+  return new GlobalPause(sql, () => NOW);
+}
+
+function makeOwner(owner: string, global: GlobalPausePort): { readonly sql: NodeSql; readonly control: OwnerControlPlane } {
+  const sql = new NodeSql();
+  migrate(sql, OWNER_MIGRATIONS, NOW);
+  return { sql, control: new OwnerControlPlane(owner, { sql, now: () => NOW, global }) };
+}
+
+const near = (pause: GlobalPause): GlobalPausePort => ({ read: async () => pause.read(), set: async (active, by) => pause.set(active, by) });
+
+const shared = near(makeGlobal());
+controlPlaneContract("the embedded core", async () => ({
+  owner: "ada", control: makeOwner("ada", shared).control, strangerName: "bob", stranger: makeOwner("bob", shared).control,
+}));
+
+describe("the owner's core", () => {
+  it("invariant 10: says nothing while the global object is away, but takes the owner's own switch at once", async () => {
+    let away = true;
+    const pause = near(makeGlobal());
+    const { control } = makeOwner("ada", { set: pause.set, read: async () => (away ? Promise.reject(new Error("the network is gone")) : pause.read()) });
+    await control.createWallet(walletRecord("ada", "w1"), walletEnvelope("ada", "w1"));
+    const failures = await Promise.all([control.security("w1"), control.setOwnerKillSwitch(true, "operator")].map((call) => call.catch((error: unknown) => error)));
+    expect(failures).toEqual([new Error("the network is gone"), new Error("the network is gone")]);
+    away = false;
+    expect(await control.security("w1")).toMatchObject({ ownerKillSwitch: true });
+  });
+
+  it("invariant 11: an answer of the global object that was overtaken does not undo a pause", async () => {
+    const replies: ((state: GlobalState) => void)[] = [];
+    const { control } = makeOwner("ada", { read: () => new Promise((resolve) => replies.push(resolve)), set: async () => ({ version: 2, active: true }) });
+    await control.createWallet(walletRecord("ada", "w1"), walletEnvelope("ada", "w1"));
+    const early = control.security("w1");
+    const paused = await control.setGlobalPause(true, "operator");
+    replies[0]?.({ version: 1, active: false });
+    expect(await early).toMatchObject({ globalPause: true, version: paused.version });
+  });
+
+  it("invariant 11: no two different states share a version, in whatever order the global object answers", async () => {
+    const replies: ((state: GlobalState) => void)[] = [];
+    const { control } = makeOwner("ada", { read: () => new Promise((resolve) => replies.push(resolve)), set: () => Promise.reject(new Error("not used")) });
+    await control.createWallet(walletRecord("ada", "w1"), walletEnvelope("ada", "w1"));
+    // The first asks before the pause and is answered after the owner's switch; the second sees the pause and not the switch.
+    const first = control.security("w1");
+    const second = control.security("w1");
+    replies[1]?.({ version: 6, active: true });
+    const seen = await second;
+    const third = control.setOwnerKillSwitch(true, "operator");
+    replies[0]?.({ version: 5, active: false });
+    replies[2]?.({ version: 6, active: true });
+    expect([seen, await first, await third].map(({ version, globalPause, ownerKillSwitch }) => ({ version, globalPause, ownerKillSwitch }))).toEqual([
+      { version: 7, globalPause: true, ownerKillSwitch: false },
+      { version: 8, globalPause: true, ownerKillSwitch: true },
+      { version: 8, globalPause: true, ownerKillSwitch: true },
+    ]);
+  });
+
+  it("each change of a switch is kept with who made it and when", async () => {
+    const { sql, control } = makeOwner("ada", near(makeGlobal()));
+    await control.setOwnerKillSwitch(true, "operator/k1");
+    await control.setOwnerKillSwitch(true, "operator/k2");
+    await control.setOwnerKillSwitch(false, "operator/k3");
+    expect(sql.rows("SELECT switch, active, by, at FROM switch_change ORDER BY seq")).toEqual([
+      { switch: "owner_kill_switch", active: 1, by: "operator/k1", at: NOW },
+      { switch: "owner_kill_switch", active: 0, by: "operator/k3", at: NOW },
+    ]);
+  });
+
+  it("invariant 14: the copy that it keeps passes `receipts verify`", async () => {
+    const { sql, control } = makeOwner("ada", near(makeGlobal()));
+    await control.createWallet(walletRecord("ada", "w1"), walletEnvelope("ada", "w1"));
+    await control.ingestReceipts("w1", receiptChain("ada", "w1", 3));
+    const kept = sql.rows<{ receipt_id: string; chain: string; facts: string }>("SELECT * FROM receipt ORDER BY sequence");
+    const records = kept.map((row) => ({ receiptId: row.receipt_id, chain: row.chain, receipt: JSON.parse(row.facts) as Receipt }));
+    expect([records.length, verifyChain(records)]).toEqual([3, null]);
+  });
+});

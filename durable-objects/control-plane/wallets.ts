@@ -1,0 +1,82 @@
+/** An owner's wallets: their records, their envelopes and what they last said of themselves. */
+import type { WalletRecord, WalletSnapshot } from "../../lightning/control-plane.ts";
+import { isEnvelope, type Envelope } from "../../lightning/envelope.ts";
+import type { Sql } from "../sql.ts";
+
+type Row = Omit<WalletRecord, "owner">;
+
+const COLUMNS = "wallet_id AS walletId, label, network, backend, epoch, wallet_source AS walletSource, created_at AS createdAt";
+
+export class Wallets {
+  readonly #sql: Sql;
+  readonly #owner: string;
+
+  constructor(sql: Sql, owner: string) {
+    this.#sql = sql;
+    this.#owner = owner;
+  }
+
+  /**
+   * The first record and envelope of an id stay: asked again, this answers with what it holds. Call inside a transaction.
+   * @throws TypeError when record or envelope belong to another owner, or not to each other
+   */
+  create(record: WalletRecord, envelope: Envelope): { readonly created: boolean; readonly record: WalletRecord } {
+    if (record.owner !== this.#owner) throw new TypeError("the wallet belongs to another owner");
+    if (!isEnvelope(envelope)) throw new TypeError("this is no envelope");
+    const same = envelope.walletId === record.walletId && envelope.owner === record.owner && envelope.network === record.network;
+    if (!same) throw new TypeError("the envelope belongs to another wallet");
+    const held = this.find(record.walletId);
+    if (held !== null) return { created: false, record: held };
+    this.#sql.rows(
+      "INSERT INTO wallet (wallet_id, label, network, backend, epoch, wallet_source, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      record.walletId, record.label, record.network, record.backend, record.epoch, record.walletSource, record.createdAt,
+    );
+    this.#sql.rows("INSERT INTO envelope (wallet_id, kek_version, document) VALUES (?, ?, ?)", record.walletId, envelope.kekVersion, JSON.stringify(envelope));
+    return { created: true, record: this.get(record.walletId) };
+  }
+
+  find(walletId: string): WalletRecord | null {
+    const row = this.#sql.rows<Row>(`SELECT ${COLUMNS} FROM wallet WHERE wallet_id = ?`, walletId)[0];
+    return row === undefined ? null : { ...row, owner: this.#owner };
+  }
+
+  /** @throws Error for a wallet that is not this owner's: whoever asks about it must fail closed */
+  get(walletId: string): WalletRecord {
+    const wallet = this.find(walletId);
+    if (wallet === null) throw new Error("this owner has no such wallet");
+    return wallet;
+  }
+
+  all(): readonly WalletRecord[] {
+    return this.#sql.rows<Row>(`SELECT ${COLUMNS} FROM wallet ORDER BY created_at, wallet_id`).map((row) => ({ ...row, owner: this.#owner }));
+  }
+
+  /** @throws Error when what is stored cannot be read as an envelope any more */
+  envelope(walletId: string): Envelope | null {
+    const row = this.#sql.rows<{ document: string }>("SELECT document FROM envelope WHERE wallet_id = ?", walletId)[0];
+    if (row === undefined) return null;
+    const envelope: unknown = JSON.parse(row.document);
+    if (!isEnvelope(envelope)) throw new Error("the stored envelope cannot be read");
+    return envelope;
+  }
+
+  /** An older snapshot, arriving late, does not replace a newer one. */
+  putSnapshot(snapshot: WalletSnapshot): void {
+    this.get(snapshot.walletId);
+    this.#sql.rows(
+      `INSERT INTO snapshot (wallet_id, at, status, open_rows) VALUES (?, ?, ?, ?)
+       ON CONFLICT (wallet_id) DO UPDATE SET at = excluded.at, status = excluded.status, open_rows = excluded.open_rows WHERE excluded.at >= snapshot.at`,
+      snapshot.walletId, snapshot.at, JSON.stringify(snapshot.status), snapshot.openRows,
+    );
+  }
+
+  snapshot(walletId: string): WalletSnapshot | null {
+    const row = this.#sql.rows<{ at: number; status: string; open_rows: number }>("SELECT at, status, open_rows FROM snapshot WHERE wallet_id = ?", walletId)[0];
+    // Written by us, from a value of this type.
+    return row === undefined ? null : { walletId, at: row.at, status: JSON.parse(row.status) as WalletSnapshot["status"], openRows: row.open_rows };
+  }
+
+  withOpenRows(): readonly string[] {
+    return this.#sql.rows<{ wallet_id: string }>("SELECT wallet_id FROM snapshot WHERE open_rows > 0 ORDER BY wallet_id").map((row) => row.wallet_id);
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The Wallet as a Durable Object: the core behind RPC, nothing else. One object is one wallet and its only spender. Its name,
+ * `<owner>/<wallet id>`, is made by the Worker from the caller's principal. What differs between deployments (payer, control
+ * plane) is wired from outside, so that this room imports neither.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { ControlPlane, WalletRecord } from "../lightning/control-plane.ts";
+import { unwrapRecordKey, wrapRecordKey, type Envelope } from "../lightning/envelope.ts";
+import type { KeyRing } from "../lightning/kek.ts";
+import type { Payer } from "../lightning/payer.ts";
+import type { Policy } from "../lightning/policy.ts";
+import { openRecord, sealRecord } from "../lightning/seal.ts";
+import type { WalletAdmin, WalletAgentViews } from "../lightning/wallet-admin.ts";
+import type { Auth, Conclusion, Delivery, OpenRequest, PayRequest, WalletPort } from "../lightning/wallet-api.ts";
+import { nodeCipher } from "./cipher.ts";
+import { webCryptoKeks } from "./kek-webcrypto.ts";
+import { durableSql } from "./sql-durable.ts";
+import { WalletCore } from "./wallet/core.ts";
+import type { Timer, WalletPorts } from "./wallet/ports.ts";
+
+export interface Wiring {
+  readonly payer: Payer;
+  readonly control: ControlPlane;
+}
+
+/** @param wire called once per instance, with the owner from the object's own name */
+export function walletObject<E extends object>(wire: (env: E, owner: string) => Wiring) {
+  return class WalletObject extends DurableObject<E> implements WalletPort, WalletAdmin, WalletAgentViews {
+    readonly #core: WalletCore;
+
+    constructor(ctx: DurableObjectState, env: E) {
+      super(ctx, env);
+      const [owner = ""] = (ctx.id.name ?? "").split("/");
+      this.#core = new WalletCore(ports(ctx, env, wire(env, owner)));
+    }
+
+    open(request: OpenRequest) { return this.#core.open(request); }
+    pay(request: PayRequest) { return this.#core.pay(request); }
+    quote(request: PayRequest) { return this.#core.quote(request); }
+    conclude(auth: Auth, purchaseId: string, conclusion: Conclusion) { return this.#core.conclude(auth, purchaseId, conclusion); }
+    delivered(auth: Auth, deliveries: readonly Delivery[]) { return this.#core.delivered(auth, deliveries); }
+
+    create(record: WalletRecord, envelope: Envelope, policy: Policy) { return this.#core.create(record, envelope, policy); }
+    status() { return this.#core.status(); }
+    balance() { return this.#core.balance(); }
+    setPolicy(policy: Policy) { return this.#core.setPolicy(policy); }
+    policy() { return this.#core.policy(); }
+    putBudget(budget: string, policy: Policy, disabled: boolean) { return this.#core.putBudget(budget, policy, disabled); }
+    budgets() { return this.#core.budgets(); }
+    createKey(key: Parameters<WalletAdmin["createKey"]>[0]) { return this.#core.createKey(key); }
+    keys() { return this.#core.keys(); }
+    revokeKey(keyId: string) { return this.#core.revokeKey(keyId); }
+    disable() { return this.#core.disable(); }
+    enable() { return this.#core.enable(); }
+    purchases(page: Parameters<WalletAdmin["purchases"]>[0]) { return this.#core.purchases(page); }
+    purchase(purchaseId: string) { return this.#core.purchase(purchaseId); }
+    receipts(page: Parameters<WalletAdmin["receipts"]>[0]) { return this.#core.receipts(page); }
+    ownStatus(auth: Auth) { return this.#core.ownStatus(auth); }
+    ownPurchase(auth: Auth, purchaseId: string) { return this.#core.ownPurchase(auth, purchaseId); }
+    ownReceipts(auth: Auth, page: Parameters<WalletAgentViews["ownReceipts"]>[1]) { return this.#core.ownReceipts(auth, page); }
+
+    /** The cron's knock: constructing the object has re-armed its alarm; this also runs what is due now. */
+    async wake(): Promise<void> { await this.#core.alarm(); }
+    override async alarm(): Promise<void> { await this.#core.alarm(); }
+  };
+}
+
+function ports(ctx: DurableObjectState, env: object, { payer, control }: Wiring): WalletPorts {
+  const { storage } = ctx;
+  let ring: Promise<KeyRing | null> | null = null;
+  /** Imported once; a ring that could not be read is asked for again next time. */
+  const keys = async (): Promise<KeyRing | null> => {
+    ring ??= webCryptoKeks(env).then((result) => (result.ok ? result.value : null));
+    const keyRing = await ring;
+    if (keyRing === null) ring = null;
+    return keyRing;
+  };
+  return {
+    sql: durableSql(storage),
+    alarm: { set: (at) => void storage.setAlarm(at), clear: () => void storage.deleteAlarm() },
+    clock: { now: () => Date.now(), timer },
+    random: { bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
+    sealer: {
+      seal: (key, nonce, context, plain) => sealRecord(nodeCipher, key, nonce, context, plain),
+      open: (key, context, sealed) => openRecord(nodeCipher, key, context, sealed),
+    },
+    keys: {
+      wrap: async (recordKey, walletId) => {
+        const keyRing = await keys();
+        if (keyRing === null) throw new Error("no key-encryption key");
+        return wrapRecordKey(keyRing.current, walletId, recordKey);
+      },
+      unwrap: async (kekVersion, wrapped, walletId) => {
+        const keyRing = await keys();
+        return keyRing === null ? null : unwrapRecordKey(keyRing, walletId, kekVersion, wrapped);
+      },
+    },
+    payer,
+    control,
+    // Workers Logs index JSON lines; the core never puts a secret into them (invariant 9).
+    log: (event, facts) => console.warn(JSON.stringify({ event, ...facts })),
+  };
+}
+
+function timer(ms: number): Timer {
+  let handle: ReturnType<typeof setTimeout> | undefined;
+  const done = new Promise<void>((resolve) => { handle = setTimeout(resolve, ms); });
+  return { done, cancel: () => clearTimeout(handle) };
+}

@@ -1,0 +1,120 @@
+/**
+ * What must happen without anybody asking: open payments are asked about until they end, leases run out, receipts go to the
+ * control plane. Re-arms before it works, takes a bounded batch, and never throws (invariant 4): an alarm that throws six times is dropped.
+ */
+import { within, release, settleBlock } from "./send.ts";
+import { unfulfilled } from "./deliver.ts";
+import type { PurchaseRow } from "./journal.ts";
+import type { Vault } from "./vault.ts";
+
+const BATCH = 16;
+const OUTBOX_PAGE = 200;
+/** If this run dies, the next one comes no later than this. Milliseconds. */
+const SAFETY_NET = 30_000;
+const AFTER_FAULT = 5_000;
+
+export async function alarm(vault: Vault): Promise<void> {
+  let pause = SAFETY_NET;
+  try {
+    vault.disarmed();
+    vault.ports.alarm.set(vault.ports.clock.now() + SAFETY_NET);
+    if (vault.wallet() === null) return;
+    if ((await vault.ready()) !== null) return;
+    const due = vault.journal.due(vault.clock.now(), BATCH);
+    const visited = await Promise.all(due.map((row) => visit(vault, row)));
+    await outbox(vault);
+    pause = visited.every(Boolean) ? 1 : AFTER_FAULT;
+  } catch (error) {
+    vault.ports.log("alarm_failed", { error: error instanceof Error ? error.name : "unknown" });
+  }
+  try {
+    // The safety net is replaced by the true next instant; where something failed, not at once.
+    if (vault.wallet() !== null) vault.rearm(vault.ports.clock.now() + pause);
+  } catch (error) {
+    vault.ports.log("rearm_failed", { error: error instanceof Error ? error.name : "unknown" });
+  }
+}
+
+/** @returns false when it could not be done now */
+async function visit(vault: Vault, row: PurchaseRow): Promise<boolean> {
+  let done = true;
+  try {
+    if (row.state === "paying" || row.state === "payment_unknown") await ask(vault, row);
+    else vault.transact(() => leaseEnded(vault, row.id));
+  } catch (error) {
+    done = false;
+    vault.ports.log("visit_failed", { purchaseId: row.id, error: error instanceof Error ? error.name : "unknown" });
+  }
+  vault.flights.notify(row.id);
+  return done;
+}
+
+async function ask(vault: Vault, row: PurchaseRow): Promise<void> {
+  const payment = vault.journal.payment(row.id);
+  const wallet = vault.wallet();
+  if (payment === null || wallet === null) return;
+  const asked = vault.clock.now();
+  // While our own call is running the row is left alone until the deadline; the call itself ends by then.
+  if (vault.flights.isCalling(row.id) && payment.deadline !== null && asked < payment.deadline) {
+    const later = payment.deadline;
+    vault.transact(() => vault.journal.postpone(row, later));
+    return;
+  }
+  const call = vault.ports.payer.lookup({ walletId: wallet.wallet_id, epoch: wallet.epoch, operationId: payment.operation_id, paymentHash: payment.payment_hash });
+  const outcome = await within(vault, vault.timing.lookupDeadline, call);
+  vault.transact(() => settleBlock(vault, row.id, outcome, asked));
+}
+
+function leaseEnded(vault: Vault, purchaseId: string): void {
+  const { journal, flights } = vault;
+  const row = journal.purchase(purchaseId);
+  if (row === null || row.due_at === null || row.due_at > vault.clock.now()) return;
+  switch (row.state) {
+    case "opened":
+      journal.move(row, "abandon", null);
+      return;
+    case "quoted":
+    case "awaiting_approval":
+      journal.move(row, "expire", null, row.code);
+      return;
+    case "reserved":
+      // Waiting for a slot in this instance is not abandoned; block two checks expiry itself.
+      if (flights.isSending(row.id)) journal.postpone(row, vault.clock.now() + vault.timing.reserveLease);
+      else release(vault, row, "expire", "purchase_cancelled");
+      return;
+    case "paid":
+      unfulfilled(vault, row, "paid_unfulfilled");
+      return;
+    default:
+      return;
+  }
+}
+
+/** The outbox is the chain after what the control plane has acknowledged. Sending twice is harmless: it takes each once, in order. */
+async function outbox(vault: Vault): Promise<void> {
+  const job = vault.journal.job("outbox");
+  const wallet = vault.wallet();
+  if (job === null || wallet === null || job.at > vault.clock.now()) return;
+  const page = vault.receipts.page(vault.receipts.acknowledged(), OUTBOX_PAGE, null);
+  const timer = vault.ports.clock.timer(vault.timing.controlDeadline);
+  let acknowledged: number | null = null;
+  try {
+    const sent = async (): Promise<number> => {
+      const answer = page.length === 0 ? { acknowledged: vault.receipts.acknowledged() } : await vault.ports.control.ingestReceipts(wallet.wallet_id, page);
+      await vault.ports.control.putSnapshot({ walletId: wallet.wallet_id, at: vault.clock.now(), status: null, openRows: vault.journal.openPayments() });
+      return answer.acknowledged;
+    };
+    acknowledged = await Promise.race([sent(), timer.done.then(() => null)]);
+  } catch {
+    acknowledged = null;
+  } finally {
+    timer.cancel();
+  }
+  vault.transact(() => {
+    const now = vault.clock.now();
+    if (acknowledged === null) return vault.journal.schedule("outbox", now + Math.min(vault.timing.retryFirst * 2 ** Math.min(job.tries, 20), vault.timing.retryMost), job.tries + 1);
+    vault.receipts.acknowledge(acknowledged);
+    if (acknowledged < vault.receipts.count()) vault.journal.schedule("outbox", now + vault.timing.outboxDelay);
+    else vault.journal.unschedule("outbox");
+  });
+}

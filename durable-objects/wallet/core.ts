@@ -1,0 +1,48 @@
+/** The Wallet core: every call an object answers, over ports. Thin on purpose; what each does stands in the file it names. */
+import type { Envelope } from "../../lightning/envelope.ts";
+import type { WalletRecord } from "../../lightning/control-plane.ts";
+import type { Policy } from "../../lightning/policy.ts";
+import type { WalletAdmin, WalletAgentViews } from "../../lightning/wallet-admin.ts";
+import type { Auth, Conclusion, Delivery, OpenRequest, PayRequest, WalletPort } from "../../lightning/wallet-api.ts";
+import * as admin from "./admin.ts";
+import { alarm } from "./alarm.ts";
+import { conclude, delivered } from "./deliver.ts";
+import { open } from "./open.ts";
+import { pay, quote } from "./pay.ts";
+import { TIMING, type Timing, type WalletPorts } from "./ports.ts";
+import { Vault } from "./vault.ts";
+
+export class WalletCore implements WalletPort, WalletAdmin, WalletAgentViews {
+  readonly #vault: Vault;
+
+  constructor(ports: WalletPorts, timing: Timing = TIMING) {
+    this.#vault = new Vault(ports, timing);
+  }
+
+  open = (request: OpenRequest) => open(this.#vault, request);
+  pay = (request: PayRequest) => pay(this.#vault, request);
+  quote = (request: PayRequest) => quote(this.#vault, request);
+  conclude = (auth: Auth, purchaseId: string, conclusion: Conclusion) => conclude(this.#vault, auth, purchaseId, conclusion);
+  delivered = (auth: Auth, deliveries: readonly Delivery[]) => delivered(this.#vault, auth, deliveries);
+  alarm = () => alarm(this.#vault);
+
+  create = (record: WalletRecord, envelope: Envelope, policy: Policy) => admin.create(this.#vault, record, envelope, policy);
+  status = () => admin.status(this.#vault);
+  balance = () => admin.balance(this.#vault);
+  setPolicy = async (policy: Policy) => admin.setPolicy(this.#vault, policy);
+  policy = async () => admin.policy(this.#vault);
+  putBudget = async (name: string, policy: Policy, disabled: boolean) => admin.putBudget(this.#vault, name, policy, disabled);
+  budgets = async () => admin.budgets(this.#vault);
+  createKey = async (key: Parameters<WalletAdmin["createKey"]>[0]) => admin.createKey(this.#vault, key);
+  keys = async () => admin.keys(this.#vault);
+  revokeKey = async (keyId: string) => admin.revokeKey(this.#vault, keyId);
+  disable = async () => admin.setState(this.#vault, "disabled");
+  enable = async () => admin.setState(this.#vault, "active");
+  purchases = async (page: Parameters<WalletAdmin["purchases"]>[0]) => admin.purchases(this.#vault, page, null);
+  purchase = async (purchaseId: string) => admin.purchase(this.#vault, purchaseId, null);
+  receipts = async (page: Parameters<WalletAdmin["receipts"]>[0]) => admin.receipts(this.#vault, page, null);
+
+  ownStatus = (auth: Auth) => admin.ownStatus(this.#vault, auth);
+  ownPurchase = async (auth: Auth, purchaseId: string) => admin.asOwn(this.#vault, auth, (budget) => admin.purchase(this.#vault, purchaseId, budget));
+  ownReceipts = async (auth: Auth, page: Parameters<WalletAgentViews["ownReceipts"]>[1]) => admin.asOwn(this.#vault, auth, (budget) => admin.receipts(this.#vault, page, budget));
+}

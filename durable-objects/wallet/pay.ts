@@ -1,0 +1,178 @@
+/**
+ * Step 3, block one of invariant 1: read the challenge, look for what is already paid or under way, decide, and reserve with
+ * token and invoice sealed, all in one transaction. The origin comes from our own row, never from an argument.
+ */
+import { decide } from "../../lightning/decide.ts";
+import { ERRORS } from "../../lightning/errors.ts";
+import type { Msat } from "../../lightning/msat.ts";
+import { readOffers, type Offer } from "../../lightning/offers.ts";
+import { isOpenPayment, isPaid } from "../../lightning/purchase.ts";
+import type { Network } from "../../lightning/bolt11.ts";
+import type { PayAnswer, PayRequest, Quote, QuoteAnswer } from "../../lightning/wallet-api.ts";
+import { refused } from "./deliver.ts";
+import { follow, landed, type Follow } from "./follow.ts";
+import type { PurchaseRow } from "./journal.ts";
+import { pathScope, refusal } from "./open.ts";
+import { send } from "./send.ts";
+import type { Vault } from "./vault.ts";
+
+interface Send {
+  readonly kind: "send";
+  readonly purchaseId: string;
+  readonly bolt11: string;
+}
+
+export async function pay(vault: Vault, request: PayRequest): Promise<PayAnswer> {
+  const notReady = await vault.ready();
+  if (notReady !== null) return refusal(request.purchaseId, notReady === "not_found" ? "unauthorized" : notReady);
+  const wallet = vault.wallet();
+  if (wallet !== null) await vault.security.refresh(wallet.wallet_id);
+  const step = vault.transact(() => payBlock(vault, request));
+  if (step.kind === "follow") return follow(vault, step, request.waitMs);
+  if (step.kind !== "send") return step;
+  // The flight belongs to the object: it goes on when this caller has gone.
+  void send(vault, step.purchaseId, step.bolt11);
+  return follow(vault, { kind: "follow", purchaseId: step.purchaseId, leaderId: step.purchaseId }, request.waitMs);
+}
+
+/** As block one, and then stops: nothing is reserved, and the purchase expires as a quote. */
+export async function quote(vault: Vault, request: PayRequest): Promise<QuoteAnswer> {
+  const notReady = await vault.ready();
+  if (notReady !== null) return refusal(request.purchaseId, notReady === "not_found" ? "unauthorized" : notReady);
+  const wallet = vault.wallet();
+  if (wallet !== null) await vault.security.refresh(wallet.wallet_id);
+  return vault.transact((): QuoteAnswer => {
+    const found = find(vault, request);
+    if (found.kind === "refused") return found;
+    // Paid, or being paid: there is no price left to quote.
+    if (found.kind !== "offer") return refusal(request.purchaseId, "invalid_request", "this purchase is past its quote");
+    const { row, offer } = found;
+    const decided = decision(vault, row, offer);
+    const quoted = vault.journal.move(row, "quote", vault.clock.now() + vault.timing.openLease);
+    return { kind: "quote", purchaseId: quoted.id, quote: decided.quote };
+  });
+}
+
+function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send {
+  const found = find(vault, request);
+  if (found.kind !== "offer") return found;
+  const { row, offer, scope, now } = found;
+  const { journal, credentials } = vault;
+
+  // Paid before and refused without ever serving: nothing more is paid for this origin and scope (invariant 6).
+  if (credentials.refusedFor(row.origin, scope) !== null) return vault.refuse(row, "fail", "paid_unfulfilled", "an earlier payment for this origin and scope has not been fulfilled");
+  const stored = credentials.forScope(row.origin, scope, now, request.refusedCredentialId);
+  // After a refusal only one that was bought since then is worth a try: another purchase has been through the same.
+  if (stored !== null && (request.refusedCredentialId === null || stored.created_at >= row.opened_at)) {
+    const credential = vault.hand(row, stored);
+    return credential === null ? vault.refuse(row, "deny", "envelope_unopenable", "the stored credential cannot be opened") : { kind: "credential", credential, limits: vault.limits };
+  }
+  const leaderId = journal.flight(row.origin, scope);
+  if (leaderId !== null) return { kind: "follow", purchaseId: row.id, leaderId };
+  if (row.request_key !== null) {
+    const payer = journal.requestKey(row.budget, row.request_key)?.payer_id ?? null;
+    if (payer !== null && payer !== row.id) {
+      const paid = journal.purchase(payer);
+      if (paid !== null && isOpenPayment(paid.state)) return { kind: "follow", purchaseId: row.id, leaderId: payer };
+      // This request has paid, and the seller wants money again: it only ever uses that credential (invariant 2).
+      if (paid !== null && isPaid(paid.state)) return request.refusedCredentialId === null ? landed(vault, row.id, payer) : vault.refuse(row, "fail", "credential_refused", "this request has paid already, and the seller refuses what it bought");
+    }
+  }
+
+  const before = journal.paymentByHash(offer.paymentHash);
+  if (before !== null) {
+    const credential = before.origin === row.origin && before.scope === scope ? credentials.ofPurchase(before.purchase_id) : null;
+    const handed = credential === null || credential.state === "evicted" || credential.id === request.refusedCredentialId ? null : vault.hand(row, credential);
+    if (handed !== null) return { kind: "credential", credential: handed, limits: vault.limits };
+    return vault.refuse(row, "fail", "payment_hash_reused", "this wallet has met this invoice before");
+  }
+
+  const decided = decision(vault, row, offer);
+  if (decided.verdict.kind === "deny") return vault.refuse(row, "deny", decided.verdict.code, decided.verdict.detail);
+  const quoted = journal.move(row, "quote", offer.expiresAt);
+  if (decided.verdict.kind === "ask") {
+    const asked = journal.move(quoted, "ask", offer.expiresAt, "approval_required");
+    const receiptId = vault.receipt("denied", asked, "approval_required");
+    return { kind: "refused", code: "approval_required", detail: decided.verdict.because === "host" ? "this host is not on the allowlist" : "at or above the approval threshold", purchaseId: row.id, receiptId, quote: decided.quote };
+  }
+  const operationId = uuid(vault.ports.random.bytes(16));
+  const secret = new TextEncoder().encode(JSON.stringify({ scheme: offer.scheme, token: offer.token, invoice: offer.invoice }));
+  const reserved = journal.move(quoted, "reserve", Math.min(now + vault.timing.reserveLease, offer.expiresAt));
+  journal.reserve(reserved, {
+    purchase_id: row.id, operation_id: operationId, payment_hash: offer.paymentHash, budget: row.budget, host: row.host, port: row.port, origin: row.origin, scope,
+    amount_msat: offer.amountMsat, charge_msat: decided.verdict.chargeMsat, reserve_msat: decided.verdict.maxFeeMsat, reserved_at: now, expires_at: offer.expiresAt,
+    binding: offer.binding, valid_until: offer.validUntil,
+    sealed: vault.ports.sealer.seal(vault.key(), vault.nonce(), `payment:${row.id}`, secret),
+  });
+  return { kind: "send", purchaseId: row.id, bolt11: offer.invoice };
+}
+
+type Found =
+  | Exclude<PayAnswer, { kind: "pending" }>
+  | Follow
+  | { readonly kind: "offer"; readonly row: PurchaseRow; readonly offer: Offer; readonly scope: string; readonly now: number };
+
+/** The caller's own purchase, ready for a payment, and the offer we would take; or what there is to say instead. */
+function find(vault: Vault, request: PayRequest): Found {
+  const caller = vault.config.authenticate(request.auth);
+  if (!caller.ok) return refusal(request.purchaseId, caller.code);
+  const row = vault.journal.purchase(request.purchaseId);
+  if (row === null) return refusal(request.purchaseId, "not_found", "no such purchase: open it first");
+  if (row.budget !== caller.principal.budget || row.caller !== caller.principal.caller) return refusal(request.purchaseId, "forbidden");
+  if (isOpenPayment(row.state)) return { kind: "follow", purchaseId: row.id, leaderId: row.id };
+  if (request.refusedCredentialId !== null) {
+    const word = refused(vault, row, request.refusedCredentialId);
+    if (word !== null) return word;
+  } else if (row.state !== "opened") {
+    const word = landed(vault, row.id, row.id);
+    return word.kind === "pending" ? { kind: "follow", purchaseId: row.id, leaderId: row.id } : word;
+  }
+  const now = vault.clock.now();
+  const wallet = vault.wallet();
+  const read = readOffers(request.challenge, { network: (wallet?.network ?? null) as Network | null, now });
+  if (read.choice === null) {
+    const { code, detail } = read.error ?? { code: "challenge_missing" as const, detail: "nothing to pay" };
+    return vault.refuse(row, ERRORS[code].outcome === "denied" ? "deny" : "fail", code, detail);
+  }
+  const budget = vault.config.budgetRow(row.budget);
+  const policies = wallet === null || budget === null ? null : vault.policies(wallet, budget);
+  const offer = read.choice;
+  const scope = offer.services === null ? pathScope(row.path, policies?.[0].pathPrefixes ?? []) : `services:${offer.services}`;
+  return { kind: "offer", row, offer, scope, now };
+}
+
+interface Decided {
+  readonly verdict: ReturnType<typeof decide>;
+  readonly quote: Quote;
+}
+
+function decision(vault: Vault, row: PurchaseRow, offer: Offer): Decided {
+  const wallet = vault.wallet();
+  const budget = vault.config.budgetRow(row.budget);
+  const policies = wallet === null || budget === null ? null : vault.policies(wallet, budget);
+  const now = vault.clock.now();
+  const verdict: Decided["verdict"] = wallet === null || policies === null
+    ? { kind: "deny", code: "policy_unreadable", detail: "the wallet's or the budget's policy is not valid" }
+    : decide(vault.layers(policies, row.budget), vault.switches(wallet, budget), {
+        host: row.host, port: row.port, amountMsat: offer.amountMsat, network: offer.network, expiresAt: offer.expiresAt, binding: offer.binding,
+        callLimitMsat: row.max_msat as Msat | null, granularity: vault.ports.payer.granularity,
+      }, now);
+  const scope = offer.services === null ? pathScope(row.path, policies?.[0].pathPrefixes ?? []) : `services:${offer.services}`;
+  return {
+    verdict,
+    quote: {
+      origin: row.origin, amountMsat: offer.amountMsat, maxFeeMsat: verdict.kind === "deny" ? (0 as Msat) : verdict.maxFeeMsat, expiresAt: offer.expiresAt,
+      scope, binding: offer.binding, description: offer.description, allowed: verdict.kind === "allow",
+      code: verdict.kind === "deny" ? verdict.code : verdict.kind === "ask" ? "approval_required" : null,
+    },
+  };
+}
+
+/** RFC 9562 version 4, from the port's randomness. */
+function uuid(bytes: Uint8Array): string {
+  const b = Uint8Array.from(bytes);
+  b[6] = ((b[6] ?? 0) & 0x0f) | 0x40;
+  b[8] = ((b[8] ?? 0) & 0x3f) | 0x80;
+  const hex = Array.from(b, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

@@ -1,0 +1,85 @@
+/**
+ * What the Wallet core needs of the world. The core is plain TypeScript over these: it awaits nothing else, so the same
+ * code runs in workerd, in unit tests and in a deterministic simulation.
+ */
+import type { SecurityState, ReceiptRecord, WalletSnapshot } from "../../lightning/control-plane.ts";
+import type { Payer } from "../../lightning/payer.ts";
+import type { Sql } from "../sql.ts";
+
+export interface Timer {
+  readonly done: Promise<void>;
+  cancel(): void;
+}
+
+/** A key that is open in memory, and the name that sealed rows carry. */
+export interface OpenKey {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Authenticated encryption that never waits: token, invoice and preimage are sealed in the very block that writes their row. */
+export interface Sealer {
+  seal(key: OpenKey, nonce: Uint8Array, context: string, plain: Uint8Array): Uint8Array;
+  /** Null when it was changed, is another row's, or the key is another. */
+  open(key: OpenKey, context: string, sealed: Uint8Array): Uint8Array | null;
+}
+
+export interface WalletPorts {
+  readonly sql: Sql;
+  /** Joins the running transaction: gone with its rollback, kept with its commit. */
+  readonly alarm: { set(at: number): void; clear(): void };
+  readonly clock: { now(): number; timer(ms: number): Timer };
+  readonly random: { bytes(length: number): Uint8Array };
+  readonly sealer: Sealer;
+  /** The key-encryption key's two uses here. `null` from `unwrap`: it cannot be opened. */
+  readonly keys: {
+    wrap(recordKey: Uint8Array, walletId: string): Promise<{ readonly kekVersion: string; readonly wrapped: Uint8Array }>;
+    unwrap(kekVersion: string, wrapped: Uint8Array, walletId: string): Promise<Uint8Array | null>;
+  };
+  readonly payer: Payer;
+  readonly control: {
+    security(walletId: string): Promise<SecurityState>;
+    ingestReceipts(walletId: string, records: readonly ReceiptRecord[]): Promise<{ readonly acknowledged: number }>;
+    putSnapshot(snapshot: WalletSnapshot): Promise<void>;
+  };
+  /** Structured, and never given what invariant 9 lists. */
+  readonly log: (event: string, facts: Readonly<Record<string, string | number | boolean | null>>) => void;
+}
+
+/** Milliseconds. One place, so that tests can shorten them and the runbook can name them. */
+export interface Timing {
+  /** A payer refuses an order after this. */
+  readonly payDeadline: number;
+  /** "Never seen" is final only when asked this long after the order's deadline. */
+  readonly grace: number;
+  readonly lookupDeadline: number;
+  /** How long a purchase may wait for its Worker. */
+  readonly openLease: number;
+  /** How long a reservation may wait to be sent. */
+  readonly reserveLease: number;
+  /** How long a paid purchase may wait for a 2xx. */
+  readonly paidLease: number;
+  /** Life of the cached security state, counted from when it was asked for (invariant 11). */
+  readonly securityLife: number;
+  readonly controlDeadline: number;
+  readonly retryFirst: number;
+  readonly retryMost: number;
+  readonly outboxDelay: number;
+}
+
+export const TIMING: Timing = {
+  payDeadline: 30_000,
+  grace: 5_000,
+  lookupDeadline: 10_000,
+  openLease: 180_000,
+  reserveLease: 60_000,
+  paidLease: 180_000,
+  securityLife: 5_000,
+  controlDeadline: 3_000,
+  retryFirst: 1_000,
+  retryMost: 600_000,
+  outboxDelay: 1_000,
+};
+
+/** At most this many payer calls at once; the rest wait in `reserved`. */
+export const PAYER_SLOTS = 4;

@@ -1,0 +1,59 @@
+/** Writes receipts (invariant 14): always inside the block that records what they state. The outbox is the part of the chain not yet acknowledged. */
+import type { ReceiptRecord } from "../../lightning/control-plane.ts";
+import { canonicalJson, type Json } from "../../lightning/jcs.ts";
+import { GENESIS, chainHash, receiptId, type Receipt } from "../../lightning/receipt.ts";
+import type { Sql } from "../sql.ts";
+
+export type Facts = Omit<Receipt, "version" | "sequence" | "at">;
+
+interface Row {
+  readonly receipt_id: string;
+  readonly chain: string;
+  readonly facts: string;
+}
+
+export class Receipts {
+  readonly #sql: Sql;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  /** @returns the receipt's id */
+  write(facts: Facts, at: number): string {
+    const last = this.#sql.rows<{ sequence: number; chain: string }>("SELECT sequence, chain FROM receipt ORDER BY sequence DESC LIMIT 1")[0];
+    const sequence = (last?.sequence ?? 0) + 1;
+    const receipt: Receipt = { ...facts, version: 1, sequence, at: new Date(at).toISOString() };
+    const id = receiptId(receipt);
+    this.#sql.rows(
+      "INSERT INTO receipt (sequence, purchase_id, budget, receipt_id, chain, at, facts) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      sequence, facts.purchaseId, facts.budget, id, chainHash(last?.chain ?? GENESIS, id), at, canonicalJson(receipt as unknown as Json),
+    );
+    return id;
+  }
+
+  /** Ids of a purchase's receipts, oldest first. */
+  of(purchaseId: string): readonly string[] {
+    return this.#sql.rows<{ receipt_id: string }>("SELECT receipt_id FROM receipt WHERE purchase_id = ? ORDER BY sequence", purchaseId).map((row) => row.receipt_id);
+  }
+
+  /** @param budget null: the whole wallet's */
+  page(after: number, limit: number, budget: string | null): readonly ReceiptRecord[] {
+    const rows = budget === null
+      ? this.#sql.rows<Row>("SELECT receipt_id, chain, facts FROM receipt WHERE sequence > ? ORDER BY sequence LIMIT ?", after, limit)
+      : this.#sql.rows<Row>("SELECT receipt_id, chain, facts FROM receipt WHERE sequence > ? AND budget = ? ORDER BY sequence LIMIT ?", after, budget, limit);
+    return rows.map((row) => ({ receiptId: row.receipt_id, chain: row.chain, receipt: JSON.parse(row.facts) as Receipt }));
+  }
+
+  count(): number {
+    return this.#sql.rows<{ n: number }>("SELECT COALESCE(MAX(sequence), 0) AS n FROM receipt")[0]?.n ?? 0;
+  }
+
+  acknowledged(): number {
+    return this.#sql.rows<{ acknowledged: number }>("SELECT acknowledged FROM outbox WHERE only = 1")[0]?.acknowledged ?? 0;
+  }
+
+  acknowledge(sequence: number): void {
+    this.#sql.rows("INSERT INTO outbox (only, acknowledged) VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET acknowledged = MAX(acknowledged, excluded.acknowledged)", sequence);
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * The switches that live in the control plane, kept for at most 5 s from when they were *asked* for (invariant 11): an answer
+ * that was long on its way is old when it arrives. A lower version never replaces a higher one. What cannot be read denies.
+ */
+import type { SecurityState } from "../../lightning/control-plane.ts";
+import type { Timing, WalletPorts } from "./ports.ts";
+
+export class Security {
+  readonly #ports: Pick<WalletPorts, "control" | "clock">;
+  readonly #timing: Timing;
+  #known: { readonly state: SecurityState; readonly askedAt: number } | null = null;
+  #asking: Promise<void> | null = null;
+
+  constructor(ports: Pick<WalletPorts, "control" | "clock">, timing: Timing) {
+    this.#ports = ports;
+    this.#timing = timing;
+  }
+
+  /** The state as it may be relied on at this instant, without waiting; null when there is none fresh enough. */
+  current(): SecurityState | null {
+    const known = this.#known;
+    const age = known === null ? Infinity : this.#ports.clock.now() - known.askedAt;
+    // A clock that was set back makes an age negative: that is not young, it is unknown.
+    return known !== null && age >= 0 && age < this.#timing.securityLife ? known.state : null;
+  }
+
+  /** Asks again if need be; never throws. Afterwards {@link current} says what is known. */
+  async refresh(walletId: string): Promise<void> {
+    if (this.current() !== null) return;
+    this.#asking ??= this.#ask(walletId).finally(() => { this.#asking = null; });
+    await this.#asking;
+  }
+
+  async #ask(walletId: string): Promise<void> {
+    const askedAt = this.#ports.clock.now();
+    const timer = this.#ports.clock.timer(this.#timing.controlDeadline);
+    try {
+      const answer = await Promise.race([this.#ports.control.security(walletId), timer.done.then(() => null)]);
+      if (answer === null) return;
+      if (this.#known !== null && answer.version < this.#known.state.version) return;
+      this.#known = { state: answer, askedAt };
+    } catch {
+      // Unreadable is the same as absent: `current` goes stale and denies.
+    } finally {
+      timer.cancel();
+    }
+  }
+}

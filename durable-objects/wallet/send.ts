@@ -1,0 +1,153 @@
+/**
+ * Blocks two and three of invariant 1. Block two checks again what can have changed since the reservation, writes `paying`,
+ * and the payer is called in the same turn: the order cannot leave before its row. Block three records what came of it.
+ * Unknown is not failed (invariant 4): only a definite failure releases, and only the alarm ends what is not known.
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
+import { checkSwitches } from "../../lightning/decide.ts";
+import type { Code } from "../../lightning/errors.ts";
+import { add, type Msat } from "../../lightning/msat.ts";
+import type { PaymentOrder, PaymentOutcome } from "../../lightning/payer.ts";
+import { isOpenPayment } from "../../lightning/purchase.ts";
+import type { PaymentRow, PurchaseRow } from "./journal.ts";
+import type { Vault } from "./vault.ts";
+
+/** Sends one reserved payment and records the outcome. Never throws: what it cannot finish, the alarm finds. */
+export async function send(vault: Vault, purchaseId: string, bolt11: string): Promise<void> {
+  const { flights } = vault;
+  try {
+    await flights.inSlot(purchaseId, async () => {
+      const walletId = vault.wallet()?.wallet_id ?? "";
+      await vault.security.refresh(walletId);
+      const order = vault.transact(() => sendBlock(vault, purchaseId, bolt11));
+      if (order === null) return;
+      flights.calling(purchaseId);
+      const asked = vault.clock.now();
+      const call = vault.ports.payer.pay(order);
+      const outcome = await within(vault, order.deadline - asked, call);
+      flights.called(purchaseId);
+      vault.transact(() => settleBlock(vault, purchaseId, outcome, asked));
+      // Too late for the caller is not too late for the books.
+      if (outcome.kind === "unknown") void call.then((late) => lateAnswer(vault, purchaseId, late, asked), () => {});
+    });
+  } catch (error) {
+    vault.ports.log("send_interrupted", { purchaseId, error: error instanceof Error ? error.name : "unknown" });
+  } finally {
+    flights.called(purchaseId);
+    flights.notify(purchaseId);
+  }
+}
+
+function lateAnswer(vault: Vault, purchaseId: string, outcome: PaymentOutcome, asked: number): void {
+  try {
+    vault.transact(() => settleBlock(vault, purchaseId, outcome, asked));
+    vault.flights.notify(purchaseId);
+  } catch (error) {
+    vault.ports.log("late_answer_dropped", { purchaseId, error: error instanceof Error ? error.name : "unknown" });
+  }
+}
+
+/** Block two. @returns the order to send in this very turn, or null when nothing may be sent */
+function sendBlock(vault: Vault, purchaseId: string, bolt11: string): PaymentOrder | null {
+  const { journal } = vault;
+  const row = journal.purchase(purchaseId);
+  const payment = journal.payment(purchaseId);
+  const wallet = vault.wallet();
+  if (row === null || payment === null || wallet === null || row.state !== "reserved") return null;
+  const now = vault.clock.now();
+  const stopped = checkSwitches(vault.switches(wallet, vault.config.budgetRow(row.budget)));
+  if (stopped !== null) {
+    release(vault, row, "cancel", stopped.code);
+    return null;
+  }
+  if (payment.expires_at <= now) {
+    release(vault, row, "expire", "invoice_expired");
+    return null;
+  }
+  const deadline = now + vault.timing.payDeadline;
+  journal.move(row, "send", deadline + vault.timing.grace);
+  journal.setDeadline(purchaseId, deadline);
+  return {
+    walletId: wallet.wallet_id, epoch: wallet.epoch, operationId: payment.operation_id, bolt11, paymentHash: payment.payment_hash,
+    amountMsat: payment.amount_msat as Msat, maxFeeMsat: payment.reserve_msat as Msat, deadline,
+  };
+}
+
+/** Definitely unsent: the money is free, and the receipt says why nothing was paid. */
+export function release(vault: Vault, row: PurchaseRow, event: "cancel" | "expire" | "fail", code: Code): void {
+  const ended = vault.journal.move(row, event, null, code);
+  vault.journal.release(ended);
+  vault.receipt(event === "cancel" ? "denied" : "failed", ended, code, { payment: vault.journal.payment(row.id) });
+}
+
+/** Block three. `asked`: when the question left; "never seen" is only final if that was after the order could still be accepted. */
+export function settleBlock(vault: Vault, purchaseId: string, outcome: PaymentOutcome, asked: number): void {
+  const row = vault.journal.purchase(purchaseId);
+  const payment = vault.journal.payment(purchaseId);
+  if (row === null || payment === null) return;
+  switch (outcome.kind) {
+    case "settled": {
+      if (outcome.preimage === null) return loseSight(vault, row, "preimage_unavailable");
+      if (!/^[0-9a-f]{64}$/u.test(outcome.preimage) || bytesToHex(sha256(hexToBytes(outcome.preimage))) !== payment.payment_hash) return loseSight(vault, row, "preimage_mismatch");
+      return settled(vault, row, payment, outcome.preimage, outcome.feeMsat);
+    }
+    case "failed":
+      if (row.state === "paying" || row.state === "payment_unknown") release(vault, row, "fail", outcome.code);
+      return;
+    case "never_seen":
+      if (!isOpenPayment(row.state) || row.state === "reserved") return;
+      if (payment.deadline !== null && asked >= payment.deadline + vault.timing.grace) return release(vault, row, "fail", "payment_failed");
+      return loseSight(vault, row, "payment_unknown");
+    case "pending":
+      if (row.state === "paying") vault.journal.postpone(row, backoff(vault, row));
+      else loseSight(vault, row, "payment_unknown");
+      return;
+    case "unknown":
+      return loseSight(vault, row, "payment_unknown");
+  }
+}
+
+/** The amount stays counted as spent; the alarm asks again. */
+function loseSight(vault: Vault, row: PurchaseRow, code: Code): void {
+  if (row.state !== "paying" && row.state !== "payment_unknown") return;
+  const lost = vault.journal.move(row, "lose_sight", backoff(vault, row), code);
+  if (row.state === "paying" || row.code !== code) vault.receipt("unknown", lost, code, { payment: vault.journal.payment(row.id) });
+}
+
+function backoff(vault: Vault, row: PurchaseRow): number {
+  return vault.clock.now() + Math.min(vault.timing.retryFirst * 2 ** Math.min(row.tries, 20), vault.timing.retryMost);
+}
+
+/** Proven. Accepted in every state: what was released before is booked as a late settlement, and the wallet is paused. */
+function settled(vault: Vault, row: PurchaseRow, payment: PaymentRow, preimage: string, feeMsat: Msat): void {
+  if (payment.state === "settled") return;
+  const late = payment.state === "released";
+  const now = vault.clock.now();
+  const plain = vault.ports.sealer.open(vault.key(), `payment:${row.id}`, payment.sealed);
+  if (plain === null) throw new Error("the sealed payment cannot be opened");
+  const { scheme, token } = JSON.parse(new TextDecoder().decode(plain)) as { readonly scheme: string; readonly token: string };
+  const paid = vault.journal.move(row, "settle", now + vault.timing.paidLease);
+  vault.journal.settle(paid, feeMsat);
+  vault.ledger.book({ budget: payment.budget, host: payment.host, port: payment.port, reservedAt: payment.reserved_at, totalMsat: add(payment.charge_msat as Msat, feeMsat) });
+  const id = `cred_${payment.operation_id}`;
+  vault.credentials.store(vault.key(), vault.nonce(), {
+    id, purchaseId: row.id, origin: payment.origin, scope: payment.scope, path: row.path, paymentHash: payment.payment_hash, validUntil: payment.valid_until, secret: { scheme, token, preimage },
+  }, now);
+  if (late) vault.config.pause("late_settlement");
+  if (feeMsat > payment.reserve_msat) vault.config.pause("fee_above_reserve");
+  vault.receipt(late ? "late_settlement" : "paid", paid, null, { payment: { ...payment, fee_msat: feeMsat }, credential: { id, payment_hash: payment.payment_hash } });
+  vault.journal.useCredential(row.id, id);
+}
+
+/** An answer within `ms`; a timeout and a thrown error are both "unknown", never "failed". */
+export async function within(vault: Vault, ms: number, call: Promise<PaymentOutcome>): Promise<PaymentOutcome> {
+  const timer = vault.ports.clock.timer(Math.max(0, ms));
+  try {
+    return await Promise.race([call, timer.done.then((): PaymentOutcome => ({ kind: "unknown", reason: "deadline" }))]);
+  } catch {
+    return { kind: "unknown", reason: "the payer could not be reached" };
+  } finally {
+    timer.cancel();
+  }
+}

@@ -1,0 +1,209 @@
+/** What the calls of the Wallet core share: its parts, its transaction, its open record key. One per object instance. */
+import type { Layer, Switches } from "../../lightning/decide.ts";
+import type { Code } from "../../lightning/errors.ts";
+import type { Credential, FetchLimits, Refusal } from "../../lightning/wallet-api.ts";
+import { add, type Msat } from "../../lightning/msat.ts";
+import type { ReceiptKind } from "../../lightning/receipt.ts";
+import type { Policy } from "../../lightning/policy.ts";
+import { migrate } from "../sql.ts";
+import { JournalClock } from "./clock.ts";
+import { Config, type BudgetRow, type WalletRow } from "./config.ts";
+import { Credentials, type CredentialRow } from "./credentials.ts";
+import { Flights } from "./flights.ts";
+import { Journal, type PaymentRow, type PurchaseRow } from "./journal.ts";
+import { Ledger } from "./ledger.ts";
+import { PAYER_SLOTS, TIMING, type OpenKey, type Timing, type WalletPorts } from "./ports.ts";
+import { Receipts } from "./receipts.ts";
+import { MIGRATIONS } from "./schema.ts";
+import { Security } from "./security.ts";
+
+/** The seller's answer, unless the host has limits of its own. A paid call is not cut short by a default made for free ones. */
+const LIMITS: FetchLimits = { headersMs: 60_000, idleMs: 60_000, totalMs: 600_000, maxBytes: 64 * 1024 * 1024 };
+
+export class Vault {
+  readonly ports: WalletPorts;
+  readonly timing: Timing;
+  readonly clock: JournalClock;
+  readonly config: Config;
+  readonly journal: Journal;
+  readonly ledger: Ledger;
+  readonly credentials: Credentials;
+  readonly receipts: Receipts;
+  readonly security: Security;
+  readonly flights: Flights;
+  readonly limits = LIMITS;
+  #created: boolean;
+  #key: OpenKey | null = null;
+  #opening: Promise<void> | null = null;
+  /** The alarm we know to be set, or null when it may be anything. */
+  #armed: number | null = null;
+  #outboxDue = false;
+
+  constructor(ports: WalletPorts, timing: Timing = TIMING) {
+    this.ports = ports;
+    this.timing = timing;
+    this.clock = new JournalClock(() => ports.clock.now());
+    this.config = new Config(ports.sql);
+    this.journal = new Journal(ports.sql);
+    this.ledger = new Ledger(ports.sql);
+    this.credentials = new Credentials(ports.sql, ports.sealer);
+    this.receipts = new Receipts(ports.sql);
+    this.security = new Security(ports, timing);
+    this.flights = new Flights(ports.clock, PAYER_SLOTS);
+    // An object that nobody created stays empty: asking for a wallet that does not exist writes nothing.
+    this.#created = ports.sql.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'wallet'").length > 0;
+    if (this.#created) {
+      migrate(ports.sql, MIGRATIONS, ports.clock.now());
+      this.clock.load(ports.sql);
+      this.transact(() => {});
+    }
+  }
+
+  /** Makes the tables, once. */
+  found(): void {
+    if (this.#created) return;
+    migrate(this.ports.sql, MIGRATIONS, this.ports.clock.now());
+    this.#created = true;
+  }
+
+  wallet(): WalletRow | null {
+    return this.#created ? this.config.wallet() : null;
+  }
+
+  /** One atomic block: its rows and the alarm for what they await stand or fall together. */
+  transact<T>(body: () => T): T {
+    try {
+      return this.ports.sql.transaction(() => {
+        const result = body();
+        this.#arm();
+        return result;
+      });
+    } catch (error) {
+      this.#armed = null;
+      this.#outboxDue = false;
+      throw error;
+    }
+  }
+
+  /** The alarm has fired, or may have: whatever was set is gone. */
+  disarmed(): void {
+    this.#armed = null;
+    this.#outboxDue = false;
+  }
+
+  /** After an alarm's run: the next one, but not before `earliest`, so that what cannot be done now does not spin. */
+  rearm(earliest: number): void {
+    this.disarmed();
+    const due = this.journal.nextDue();
+    if (due === null) {
+      this.ports.alarm.clear();
+      return;
+    }
+    const at = Math.max(due, earliest);
+    this.ports.alarm.set(at);
+    this.#armed = at;
+  }
+
+  #arm(): void {
+    const due = this.journal.nextDue();
+    if (due === null) return;
+    const at = Math.max(due, this.ports.clock.now() + 1);
+    if (this.#armed !== null && this.#armed <= at) return;
+    this.ports.alarm.set(at);
+    this.#armed = at;
+  }
+
+  /** Opens the record key, which every block that seals or unseals needs. @returns why nothing can be done, or null */
+  async ready(): Promise<Code | null> {
+    const wallet = this.wallet();
+    if (wallet === null) return "not_found";
+    if (this.#key?.id === wallet.record_key_id) return null;
+    this.#opening ??= this.#open(wallet).finally(() => { this.#opening = null; });
+    await this.#opening;
+    return this.#key === null ? "envelope_unopenable" : null;
+  }
+
+  async #open(wallet: WalletRow): Promise<void> {
+    const bytes = await this.ports.keys.unwrap(wallet.kek_version, wallet.record_key_wrapped, wallet.wallet_id).catch(() => null);
+    this.#key = bytes === null ? null : { id: wallet.record_key_id, bytes };
+  }
+
+  /** @throws Error when {@link ready} was not asked first */
+  key(): OpenKey {
+    if (this.#key === null) throw new Error("the record key is not open");
+    return this.#key;
+  }
+
+  nonce(): Uint8Array {
+    return this.ports.random.bytes(12);
+  }
+
+  /** The switches at this instant; null when the control plane's part is not known. */
+  switches(wallet: WalletRow, budget: BudgetRow | null): Switches | null {
+    const security = this.security.current();
+    if (security === null) return null;
+    return { globalPause: security.globalPause, ownerKillSwitch: security.ownerKillSwitch, wallet: wallet.state, budgetDisabled: budget === null || budget.disabled === 1, superseded: security.epoch > wallet.epoch };
+  }
+
+  policies(wallet: WalletRow, budget: BudgetRow): readonly [wallet: Policy, budget: Policy] | null {
+    const walletPolicy = this.config.walletPolicy(wallet);
+    const budgetPolicy = this.config.budgetPolicy(budget);
+    return walletPolicy === null || budgetPolicy === null ? null : [walletPolicy, budgetPolicy];
+  }
+
+  layers(policies: readonly [Policy, Policy], budget: string): readonly [Layer, Layer] {
+    const walletBooks = this.ledger.view(null);
+    const budgetBooks = this.ledger.view(budget);
+    return [
+      { holder: "wallet", policy: policies[0], ledger: walletBooks, host: walletBooks.host },
+      { holder: "budget", policy: policies[1], ledger: budgetBooks, host: budgetBooks.host },
+    ];
+  }
+
+  receipt(kind: ReceiptKind, row: PurchaseRow, code: Code | null, about: { readonly payment?: PaymentRow | null; readonly credential?: CredentialRow | { readonly id: string; readonly payment_hash: string } | null } = {}): string {
+    const wallet = this.config.wallet();
+    if (wallet === null) throw new Error("no wallet");
+    const at = this.clock.now();
+    const { payment = null, credential = null } = about;
+    const cached = kind === "cached";
+    const id = this.receipts.write({
+      kind, purchaseId: row.id, walletId: wallet.wallet_id, owner: wallet.owner, budget: row.budget, subject: row.subject,
+      method: row.method, origin: row.origin, path: row.path, code,
+      amountMsat: cached ? (0 as Msat) : ((payment?.amount_msat ?? null) as Msat | null),
+      feeMsat: cached ? (0 as Msat) : ((payment?.fee_msat ?? null) as Msat | null),
+      maxFeeMsat: cached ? null : ((payment?.reserve_msat ?? null) as Msat | null),
+      paymentHash: payment?.payment_hash ?? credential?.payment_hash ?? null,
+      credentialId: credential?.id ?? null, binding: payment?.binding ?? null,
+      backend: wallet.backend, epoch: wallet.epoch, policyVersion: wallet.policy_version,
+    }, at);
+    if (!this.#outboxDue) {
+      if (this.journal.job("outbox") === null) this.journal.schedule("outbox", at + this.timing.outboxDelay);
+      this.#outboxDue = true;
+    }
+    return id;
+  }
+
+  /** Ends a purchase without money: one move, one receipt, one answer. */
+  refuse(row: PurchaseRow, event: "deny" | "fail", code: Code, detail: string, payment: PaymentRow | null = null): Refusal {
+    const ended = this.journal.move(row, event, null, code);
+    const receiptId = this.receipt(event === "deny" ? "denied" : "failed", ended, code, { payment });
+    return { kind: "refused", code, detail, purchaseId: row.id, receiptId };
+  }
+
+  /** Hands a credential to the purchase. A paid one goes by the receipt of its payment, a stored one gets a `cached` receipt. */
+  hand(row: PurchaseRow, credential: CredentialRow): Credential | null {
+    const authorization = this.credentials.authorization(this.key(), credential);
+    if (authorization === null) return null;
+    const own = credential.purchase_id === row.id;
+    const payment = own ? this.journal.payment(row.id) : null;
+    // Handed out before, and the reply was lost: the same receipt stands for it.
+    const handed = row.credential_id === credential.id;
+    if (!handed) this.journal.useCredential(row.id, credential.id);
+    return {
+      id: credential.id, authorization, paymentHash: credential.payment_hash,
+      status: own ? "paid" : "cached",
+      spentMsat: payment === null ? (0 as Msat) : add(payment.charge_msat as Msat, (payment.fee_msat ?? 0) as Msat),
+      receiptId: own || handed ? (this.receipts.of(row.id).at(-1) ?? "") : this.receipt("cached", row, null, { credential }),
+    };
+  }
+}

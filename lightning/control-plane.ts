@@ -1,0 +1,66 @@
+/** The port to what is shared beyond one wallet. Implemented by the embedded Durable Object and, later, by Convex. */
+import type { Envelope } from "./envelope.ts";
+import type { Receipt } from "./receipt.ts";
+import type { Backend, PayerStatus } from "./payer.ts";
+import type { Network } from "./bolt11.ts";
+
+/**
+ * Everything that can stop new money. `version` grows with every change anywhere in it; a reader never replaces a higher
+ * version by a lower one, and treats a state it asked for more than 5 s ago as stale.
+ */
+export interface SecurityState {
+  readonly version: number;
+  readonly globalPause: boolean;
+  readonly ownerKillSwitch: boolean;
+  /** The one spender of this wallet: an object whose own epoch is lower pays nothing (invariant 13). */
+  readonly epoch: number;
+}
+
+export interface WalletRecord {
+  readonly walletId: string;
+  readonly owner: string;
+  readonly label: string;
+  readonly network: Network;
+  readonly backend: Backend;
+  readonly epoch: number;
+  readonly walletSource: "embedded_envelope" | "convex_envelope" | "legacy_env";
+  readonly createdAt: number;
+}
+
+export interface WalletSnapshot {
+  readonly walletId: string;
+  readonly at: number;
+  readonly status: PayerStatus | null;
+  readonly openRows: number;
+}
+
+export interface ReceiptRecord {
+  readonly receiptId: string;
+  readonly chain: string;
+  readonly receipt: Receipt;
+}
+
+/** One owner's part of the control plane, as a wallet or the Worker sees it. Calls may fail by throwing: callers fail closed. */
+export interface ControlPlane {
+  security(walletId: string): Promise<SecurityState>;
+  setGlobalPause(active: boolean, by: string): Promise<SecurityState>;
+  setOwnerKillSwitch(active: boolean, by: string): Promise<SecurityState>;
+
+  createWallet(record: WalletRecord, envelope: Envelope): Promise<{ readonly created: boolean; readonly record: WalletRecord }>;
+  wallet(walletId: string): Promise<WalletRecord | null>;
+  wallets(): Promise<readonly WalletRecord[]>;
+  envelope(walletId: string): Promise<Envelope | null>;
+
+  /** Receipts in chain order, from sequence number `from`; answers with the last sequence number it holds. Idempotent. */
+  ingestReceipts(walletId: string, records: readonly ReceiptRecord[]): Promise<{ readonly acknowledged: number }>;
+  putSnapshot(snapshot: WalletSnapshot): Promise<void>;
+  snapshot(walletId: string): Promise<WalletSnapshot | null>;
+  /** Wallets whose last snapshot had open rows: the cron wakes them (invariant 4). */
+  walletsWithOpenRows(): Promise<readonly string[]>;
+
+  /** `hash` is the sha256 of the secret. Operator keys are the owner's; agents' keys live in their wallet's object. */
+  addOperatorKey(key: { readonly keyId: string; readonly hash: string; readonly label: string; readonly createdAt: number }): Promise<void>;
+  operatorKeyHash(keyId: string): Promise<string | null>;
+  operatorKeys(): Promise<readonly { readonly keyId: string; readonly label: string; readonly createdAt: number; readonly revokedAt: number | null }[]>;
+  revokeOperatorKey(keyId: string, at: number): Promise<boolean>;
+}

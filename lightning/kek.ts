@@ -1,0 +1,16 @@
+/** The key-encryption key, as a port: it is not exportable, so whoever holds one can only ask it to wrap and unwrap. */
+
+export interface Kek {
+  /** `v1`, `v2`, …: stands beside everything it has wrapped. */
+  readonly version: string;
+  /** @param aad what the wrapped key is for; unwrapping needs the very same bytes */
+  wrap(key: Uint8Array, aad: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
+  /** Null when it was changed, belongs to something else, or another key wrapped it. */
+  unwrap(wrapped: Uint8Array, aad: Uint8Array): Promise<Uint8Array<ArrayBuffer> | null>;
+}
+
+/** What this deployment can open. During a rotation two versions can be read; only the current one wraps. */
+export interface KeyRing {
+  readonly current: Kek;
+  find(version: string): Kek | null;
+}

@@ -1,0 +1,61 @@
+/** What pays: the seed's WalletExecutionService. Implemented by the HTTP executor, by Spark in the object, and by the sandbox's node. */
+import type { Msat } from "./msat.ts";
+
+export type Backend = "http-executor" | "spark-wasm";
+
+/** An order to pay one invoice once. Every payer refuses an order that arrives after its deadline, and an epoch below the highest it has seen. */
+export interface PaymentOrder {
+  readonly walletId: string;
+  readonly epoch: number;
+  /** UUID, the payer's idempotency key. */
+  readonly operationId: string;
+  readonly bolt11: string;
+  /** 64 lower-case hex digits. */
+  readonly paymentHash: string;
+  readonly amountMsat: Msat;
+  readonly maxFeeMsat: Msat;
+  /** Epoch milliseconds. */
+  readonly deadline: number;
+}
+
+export interface OperationRef {
+  readonly walletId: string;
+  readonly epoch: number;
+  readonly operationId: string;
+  readonly paymentHash: string;
+}
+
+/** Codes a payer may give for a definite failure; anything else is mapped to `payment_failed`. */
+export type FailureCode = "insufficient_funds" | "no_route" | "invoice_expired" | "fee_over_cap" | "backend_unavailable" | "spender_superseded" | "payment_failed";
+
+export type PaymentOutcome =
+  /** `preimage` is 64 hex digits, or null where the backend cannot give it. The core checks it; a payer's word is no proof. */
+  | { readonly kind: "settled"; readonly preimage: string | null; readonly feeMsat: Msat; readonly settledAt: number; readonly reference: string }
+  | { readonly kind: "failed"; readonly code: FailureCode; readonly definite: true }
+  | { readonly kind: "pending" }
+  | { readonly kind: "unknown"; readonly reason: string }
+  /** Not a failure: the order may still be on its way. Final only after a fence, or if asked after the order's deadline plus a grace. */
+  | { readonly kind: "never_seen" };
+
+export interface PayerStatus {
+  readonly backend: Backend;
+  readonly online: boolean;
+  /** What can be spent now; null when the backend did not say. Never a balance that was not asked for now. */
+  readonly spendableMsat: Msat | null;
+  readonly network: string | null;
+  readonly lastPaymentAt: number | null;
+  readonly version: string | null;
+}
+
+export interface Payer {
+  readonly backend: Backend;
+  /** `sat`: the payer sends whole satoshi and rounds up; what counts against a budget is what leaves the wallet. */
+  readonly granularity: "msat" | "sat";
+  /** Answers within 10 s, with `pending` if nothing better. */
+  pay(order: PaymentOrder): Promise<PaymentOutcome>;
+  /** Asks; never moves money. */
+  lookup(operation: OperationRef): Promise<PaymentOutcome>;
+  /** Kept durably: a later `pay` with this operation id is refused. */
+  cancel(operation: OperationRef): Promise<"fenced" | "cannot_fence">;
+  status(): Promise<PayerStatus>;
+}

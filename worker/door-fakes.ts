@@ -1,0 +1,91 @@
+/** A door for tests: no platform behind it, every call written down, so that "nothing changed" can be asserted. */
+import type { ControlPlane } from "../lightning/control-plane.ts";
+import { ZERO } from "../lightning/msat.ts";
+import type { OpenAnswer } from "../lightning/wallet-api.ts";
+import { readConfig, type Config, type ConfigSource } from "./config.ts";
+import type { Door, WalletStub } from "./door.ts";
+import type { FlowPorts } from "./flow-types.ts";
+import { secretHash } from "./principal.ts";
+
+export const WALLET = "w_0123456789abcdef";
+export const SECRET = "A".repeat(43);
+export const ROOT_KEY = `lwo.main.root.${SECRET}`;
+export const AGENT_KEY = `lwk.main.${WALLET}.abcdefghijkl.${SECRET}`;
+
+export interface FakeDoor extends Door {
+  /** `<object>.<method>`, in order. */
+  readonly calls: string[];
+  /** With their arguments. */
+  readonly told: unknown[][];
+  readonly logged: string[];
+  /** URLs that the seller was asked for. */
+  readonly fetched: string[];
+}
+
+type Answers = Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
+
+export const ENV: ConfigSource = { LIGHTNING_NETWORK: "regtest", WALLET_BACKEND: "http-executor", LIGHTNING_OPERATOR_KEY_SHA256: secretHash(SECRET) };
+
+export function configOf(env: ConfigSource): Config {
+  const read = readConfig({ ...env });
+  if (!read.ok) throw new Error(read.fault);
+  return read.config;
+}
+
+const OPEN: OpenAnswer = {
+  kind: "fetch",
+  purchaseId: "00000000-0000-4000-8000-000000000000",
+  credential: null,
+  limits: { headersMs: 1000, idleMs: 1000, totalMs: 1000, maxBytes: 1_000_000 },
+};
+
+/** @param answers by method name, for Wallet objects and control planes alike; others get an empty success */
+export function fakeDoor(answers: Answers = {}, env: ConfigSource = {}): FakeDoor {
+  const calls: string[] = [];
+  const told: unknown[][] = [];
+  const logged: string[] = [];
+  const fetched: string[] = [];
+  const defaults: Answers = {
+    open: () => OPEN,
+    conclude: () => ({ receiptId: null }),
+    operatorKeyHash: () => null,
+    wallets: () => [],
+    createWallet: (record) => ({ created: true, record }),
+    revokeOperatorKey: () => true,
+  };
+  /** An object of which every method exists; one assertion of type stands for the whole double. */
+  const object = (name: string): unknown =>
+    new Proxy(
+      {},
+      {
+        get: (_target, method) => (...args: readonly unknown[]) => {
+          calls.push(`${name}.${String(method)}`);
+          told.push([...args]);
+          const answer = answers[String(method)] ?? defaults[String(method)] ?? (() => ({ ok: true, value: {} }));
+          return new Promise((resolve) => resolve(answer(...args)));
+        },
+      },
+    );
+  const wallet = (owner: string, walletId: string): WalletStub => object(`${owner}/${walletId}`) as WalletStub;
+  const flow = (owner: string, walletId: string): FlowPorts => ({
+    wallet: wallet(owner, walletId),
+    fetch: (url) => {
+      fetched.push(url);
+      return Promise.resolve(new Response("hello", { headers: { "content-type": "text/plain", "set-cookie": "a=b" } }));
+    },
+    clock: { now: () => 1_000, timer: () => ({ done: new Promise(() => undefined), cancel: () => undefined }) },
+    random: { uuid: () => "00000000-0000-4000-8000-000000000000" },
+    waitUntil: () => undefined,
+    localHosts: [],
+  });
+  return {
+    calls, told, logged, fetched, wallet, flow,
+    config: configOf({ ...ENV, ...env }),
+    now: () => 1_000,
+    random: (length) => new Uint8Array(length).fill(7),
+    control: (owner) => object(`owner:${owner}`) as ControlPlane,
+    makeEnvelope: ({ walletId, owner, network }) =>
+      Promise.resolve({ ok: true, value: { version: 1, walletId, owner, network, purpose: "mnemonic", kekVersion: "v1", wrappedDataKey: "AA==", nonce: "AA==", ciphertext: "AA==", createdAt: ZERO } }),
+    log: (event, facts) => void logged.push(JSON.stringify({ event, ...facts })),
+  };
+}

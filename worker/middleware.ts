@@ -1,0 +1,77 @@
+/** What stands before a route: who calls, how much he may send, and in what shape. */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { sValidator } from "@hono/standard-validator";
+import type { Context, MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { problemResponse } from "./answers.ts";
+import type { Door, DoorEnv } from "./door.ts";
+import { MAIN_OWNER, ROOT_KEY_ID, resolvePrincipal, type Agent, type Operator } from "./principal.ts";
+
+/** The hash of an operator key, wherever it lives: the very first one is configuration, so that a new deployment has a first caller. */
+export function operatorKeyHash(door: Door, owner: string, keyId: string): Promise<string | null> {
+  if (keyId === ROOT_KEY_ID) return Promise.resolve(owner === MAIN_OWNER ? door.config.rootKeyHash : null);
+  return door.control(owner).operatorKeyHash(keyId);
+}
+
+const only = (kind: "agent" | "operator"): MiddlewareHandler<DoorEnv> => async (c, next) => {
+  const door = c.get("door");
+  const principal = await resolvePrincipal(c.req.raw.headers.get("authorization"), (owner, keyId) => operatorKeyHash(door, owner, keyId));
+  if (principal === null) return problemResponse("unauthorized");
+  if (principal.kind !== kind) return problemResponse("forbidden");
+  c.set("principal", principal);
+  return next();
+};
+
+export const agentOnly = only("agent");
+export const operatorOnly = only("operator");
+
+export function agentOf(c: Context<DoorEnv>): Agent {
+  const principal = c.get("principal");
+  if (principal.kind !== "agent") throw new Error("a route without agentOnly asked for an agent");
+  return principal;
+}
+
+export function operatorOf(c: Context<DoorEnv>): Operator {
+  const principal = c.get("principal");
+  if (principal.kind !== "operator") throw new Error("a route without operatorOnly asked for an operator");
+  return principal;
+}
+
+/** Refuses by `Content-Length` where there is one, else while reading: an endless body is cut at the cap. */
+const limits = new Map<number, MiddlewareHandler>();
+export const limited: MiddlewareHandler<DoorEnv> = (c, next) => {
+  const { requestMaxBytes } = c.get("door").config;
+  let limit = limits.get(requestMaxBytes);
+  if (limit === undefined) {
+    limit = bodyLimit({ maxSize: requestMaxBytes, onError: () => problemResponse("request_too_large", `the body may have ${requestMaxBytes} bytes`) });
+    limits.set(requestMaxBytes, limit);
+  }
+  return limit(c, next);
+};
+
+/** Without it a body of another type would read as an empty object, and the fault would be blamed on a field. */
+const jsonOnly: MiddlewareHandler<DoorEnv> = (c, next) => {
+  const type = c.req.raw.headers.get("content-type") ?? "";
+  if (/^application\/(?:[\w.-]+\+)?json(?:;|$)/iu.test(type)) return next();
+  return Promise.resolve(problemResponse("invalid_request", "Content-Type must be application/json"));
+};
+
+interface Fault {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | StandardSchemaV1.PathSegment)[] | undefined;
+}
+
+/** `url: Missing key`: names the field, quotes no value. Names of unknown fields are the caller's text, so they are cut. */
+export function wordFault(issues: readonly Fault[], whole: string): string {
+  const first = issues[0];
+  if (first === undefined) return `${whole} is not valid`;
+  const path = (first.path ?? []).map((segment) => String(typeof segment === "object" ? segment.key : segment).slice(0, 60)).join(".");
+  return `${path === "" ? whole : path}: ${first.message.slice(0, 200)}`;
+}
+
+/** Body in JSON, within the cap, of this shape; `c.req.valid("json")` has it. */
+export const body = <S extends StandardSchemaV1>(schema: S) =>
+  [limited, jsonOnly, sValidator("json", schema, (result) => (result.success ? undefined : problemResponse("invalid_request", wordFault(result.error, "body"))))] as const;
+
+export const query = <S extends StandardSchemaV1>(schema: S) =>
+  sValidator("query", schema, (result) => (result.success ? undefined : problemResponse("invalid_request", wordFault(result.error, "query"))));

@@ -1,0 +1,17 @@
+/** From "a policy, or a preset and its hosts" to one policy, on the network this Worker pays on. */
+import { starterPolicy, type Policy } from "../lightning/policy.ts";
+import type { Network } from "../lightning/bolt11.ts";
+
+export interface Rule {
+  readonly policy?: Policy;
+  readonly preset?: "starter";
+  readonly allow?: readonly string[];
+}
+
+export type RuleResult = { readonly ok: true; readonly policy: Policy } | { readonly ok: false; readonly detail: string };
+
+/** A policy for another network could never pay anything; better said now than found out at the first purchase. */
+export function policyOf(rule: Rule, network: Network): RuleResult {
+  const policy = rule.policy ?? starterPolicy(network, rule.allow ?? []);
+  return policy.network === network ? { ok: true, policy } : { ok: false, detail: `policy.network: Expected ${network}, this Worker's network` };
+}
