@@ -17,15 +17,29 @@ export interface Tenants {
 
 export function walletRecord(owner: string, walletId: string): WalletRecord {
   return {
-    walletId, owner, label: "for the agents", network: "regtest", backend: "http-executor", epoch: 1,
-    walletSource: "embedded_envelope", createdAt: 1_700_000_000_000,
+    walletId,
+    owner,
+    label: "for the agents",
+    network: "regtest",
+    backend: "http-executor",
+    epoch: 1,
+    walletSource: "embedded_envelope",
+    createdAt: 1_700_000_000_000,
   };
 }
 
 export function walletEnvelope(owner: string, walletId: string): Envelope {
   return {
-    version: 1, walletId, owner, network: "regtest", purpose: "mnemonic", kekVersion: "v1",
-    wrappedDataKey: "AAAA", nonce: "AAAAAAAAAAAAAAAA", ciphertext: "AAAA", createdAt: 1_700_000_000_000,
+    version: 1,
+    walletId,
+    owner,
+    network: "regtest",
+    purpose: "mnemonic",
+    kekVersion: "v1",
+    wrappedDataKey: "AAAA",
+    nonce: "AAAAAAAAAAAAAAAA",
+    ciphertext: "AAAA",
+    createdAt: 1_700_000_000_000,
   };
 }
 
@@ -34,10 +48,28 @@ export function receiptChain(owner: string, walletId: string, count: number): re
   const records: ReceiptRecord[] = [];
   for (let sequence = 1; sequence <= count; sequence += 1) {
     const receipt: Receipt = {
-      version: 1, kind: "denied", sequence, purchaseId: `purchase-${sequence}`, walletId, owner, budget: "research", subject: null,
-      at: "2026-11-22T05:00:00.000Z", method: "GET", origin: "https://seller.example", path: "/prices", code: "amount_over_cap",
-      amountMsat: null, feeMsat: null, maxFeeMsat: null, paymentHash: null, credentialId: null, binding: null,
-      backend: "http-executor", epoch: 1, policyVersion: 1,
+      version: 1,
+      kind: "denied",
+      sequence,
+      purchaseId: `purchase-${sequence}`,
+      walletId,
+      owner,
+      budget: "research",
+      subject: null,
+      at: "2026-11-22T05:00:00.000Z",
+      method: "GET",
+      origin: "https://seller.example",
+      path: "/prices",
+      code: "amount_over_cap",
+      amountMsat: null,
+      feeMsat: null,
+      maxFeeMsat: null,
+      paymentHash: null,
+      credentialId: null,
+      binding: null,
+      backend: "http-executor",
+      epoch: 1,
+      policyVersion: 1,
     };
     const id = receiptId(receipt);
     records.push({ receiptId: id, chain: chainHash(records.at(-1)?.chain ?? GENESIS, id), receipt });
@@ -46,7 +78,11 @@ export function receiptChain(owner: string, walletId: string, count: number): re
 }
 
 const HASH = "0123456789abcdef".repeat(4);
-const refusal = (call: Promise<unknown>): Promise<unknown> => call.then(() => "answered", () => "refused");
+const refusal = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => "answered",
+    () => "refused",
+  );
 
 /** @param make new owners in the same deployment, at each call */
 export function controlPlaneContract(name: string, make: () => Promise<Tenants>): void {
@@ -99,7 +135,11 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
         const { owner, control, stranger } = await withWallet();
         await control.ingestReceipts("w1", receiptChain(owner, "w1", 1));
         await control.addOperatorKey({ keyId: "k1", hash: HASH, label: "desk", createdAt: 1 });
-        expect([await stranger.wallet("w1"), await stranger.envelope("w1"), await stranger.operatorKeyHash("k1")]).toEqual([null, null, null]);
+        expect([await stranger.wallet("w1"), await stranger.envelope("w1"), await stranger.operatorKeyHash("k1")]).toEqual([
+          null,
+          null,
+          null,
+        ]);
         expect([await stranger.wallets(), await stranger.operatorKeys()]).toEqual([[], []]);
         expect(await refusal(stranger.security("w1"))).toBe("refused");
         expect(await refusal(stranger.ingestReceipts("w1", receiptChain(owner, "w1", 1)))).toBe("refused");
@@ -150,7 +190,13 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
 
       it("invariant 11: among answers in any order, the highest version carries the last word", async () => {
         const { control } = await withWallet();
-        const asked = [control.security("w1"), control.setGlobalPause(true, "a"), control.security("w1"), control.setOwnerKillSwitch(true, "b"), control.security("w1")];
+        const asked = [
+          control.security("w1"),
+          control.setGlobalPause(true, "a"),
+          control.security("w1"),
+          control.setOwnerKillSwitch(true, "b"),
+          control.security("w1"),
+        ];
         const states = await Promise.all(asked);
         states.push(await control.security("w1"));
         const highest = states.toSorted((a, b) => b.version - a.version)[0];
@@ -191,7 +237,9 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
         const fork = { ...first.receipt, path: "/other" };
         expect(await refusal(control.ingestReceipts("w1", [second, changed]))).toBe("refused");
         expect(await refusal(control.ingestReceipts("w1", [second, rehashed]))).toBe("refused");
-        expect(await refusal(control.ingestReceipts("w1", [{ receipt: fork, receiptId: receiptId(fork), chain: first.chain }]))).toBe("refused");
+        expect(await refusal(control.ingestReceipts("w1", [{ receipt: fork, receiptId: receiptId(fork), chain: first.chain }]))).toBe(
+          "refused",
+        );
         expect(await refusal(control.ingestReceipts("w1", receiptChain(owner, "w2", 2)))).toBe("refused");
         expect(await refusal(control.ingestReceipts("w1", receiptChain(strangerName, "w1", 2)))).toBe("refused");
         expect(await control.ingestReceipts("w1", [])).toEqual({ acknowledged: 1 });
@@ -200,7 +248,9 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
 
     describe("snapshots", () => {
       const snapshot = (at: number, openRows: number): WalletSnapshot => ({
-        walletId: "w1", at, openRows,
+        walletId: "w1",
+        at,
+        openRows,
         status: { backend: "http-executor", online: true, spendableMsat: null, network: "regtest", lastPaymentAt: null, version: null },
       });
 
@@ -230,7 +280,11 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
         await control.addOperatorKey(key);
         expect([await control.operatorKeyHash("k1"), await control.operatorKeyHash("k2")]).toEqual([HASH, null]);
         expect(await control.operatorKeys()).toEqual([{ keyId: "k1", label: "desk", createdAt: 5, revokedAt: null }]);
-        expect([await control.revokeOperatorKey("k1", 9), await control.revokeOperatorKey("k1", 11), await control.revokeOperatorKey("k2", 9)]).toEqual([true, true, false]);
+        expect([
+          await control.revokeOperatorKey("k1", 9),
+          await control.revokeOperatorKey("k1", 11),
+          await control.revokeOperatorKey("k2", 9),
+        ]).toEqual([true, true, false]);
         expect(await control.operatorKeyHash("k1")).toBeNull();
         expect(await control.operatorKeys()).toEqual([{ keyId: "k1", label: "desk", createdAt: 5, revokedAt: 9 }]);
       });
@@ -242,8 +296,12 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
         await control.addOperatorKey({ keyId: "k1", hash: HASH, label: "desk", createdAt: 5 });
         expect(await control.operatorKeyHash("k1")).toBeNull();
         expect(await refusal(control.addOperatorKey({ keyId: "k1", hash: "f".repeat(64), label: "desk", createdAt: 5 }))).toBe("refused");
-        expect(await refusal(control.addOperatorKey({ keyId: "k2", hash: "the secret itself", label: "desk", createdAt: 5 }))).toBe("refused");
-        expect(await refusal(control.addOperatorKey({ keyId: "k2", hash: HASH.toUpperCase(), label: "desk", createdAt: 5 }))).toBe("refused");
+        expect(await refusal(control.addOperatorKey({ keyId: "k2", hash: "the secret itself", label: "desk", createdAt: 5 }))).toBe(
+          "refused",
+        );
+        expect(await refusal(control.addOperatorKey({ keyId: "k2", hash: HASH.toUpperCase(), label: "desk", createdAt: 5 }))).toBe(
+          "refused",
+        );
         expect((await control.operatorKeys()).map(({ keyId }) => keyId)).toEqual(["k1"]);
       });
     });

@@ -35,7 +35,8 @@ export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implement
       // A stub may be broken after an error, so each call takes a fresh one.
       const global = {
         read: async (): Promise<GlobalState> => env.CONTROL_PLANE.getByName(GLOBAL_NAME).readGlobalPause(),
-        set: async (active: boolean, by: string): Promise<GlobalState> => env.CONTROL_PLANE.getByName(GLOBAL_NAME).writeGlobalPause(active, by),
+        set: async (active: boolean, by: string): Promise<GlobalState> =>
+          env.CONTROL_PLANE.getByName(GLOBAL_NAME).writeGlobalPause(active, by),
       };
       this.#part = { kind: "owner", core: new OwnerControlPlane(name.slice(OWNER_PREFIX.length), { sql, now, global }) };
     } else {

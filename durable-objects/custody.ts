@@ -8,12 +8,15 @@ import { sealEnvelope, type EnvelopeBinding, type Envelope, type SealPorts } fro
 
 export type MnemonicSource =
   /** Twelve words carry 128 bits, as much as a secp256k1 key resists; 24 for owners whose rules ask for them. */
-  | { readonly kind: "create"; readonly words: 12 | 24 }
-  | { readonly kind: "import"; readonly mnemonic: string };
+  { readonly kind: "create"; readonly words: 12 | 24 } | { readonly kind: "import"; readonly mnemonic: string };
 
-export type MnemonicResult = { readonly ok: true; readonly value: Uint8Array } | { readonly ok: false; readonly code: "invalid_request"; readonly detail: string };
+export type MnemonicResult =
+  | { readonly ok: true; readonly value: Uint8Array }
+  | { readonly ok: false; readonly code: "invalid_request"; readonly detail: string };
 
-export type EnvelopeResult = { readonly ok: true; readonly value: Envelope } | { readonly ok: false; readonly code: "invalid_request"; readonly detail: string };
+export type EnvelopeResult =
+  | { readonly ok: true; readonly value: Envelope }
+  | { readonly ok: false; readonly code: "invalid_request"; readonly detail: string };
 
 const ENTROPY = { 12: 16, 24: 32 } as const;
 
@@ -40,8 +43,16 @@ export function importMnemonic(text: string): MnemonicResult {
 }
 
 /** A new wallet's envelope. The mnemonic exists in the clear only inside this call. */
-export async function makeEnvelope(ports: SealPorts, binding: EnvelopeBinding, source: MnemonicSource, createdAt: number): Promise<EnvelopeResult> {
-  const mnemonic = source.kind === "create" ? { ok: true as const, value: createMnemonic(ports.random(ENTROPY[source.words])) } : importMnemonic(source.mnemonic);
+export async function makeEnvelope(
+  ports: SealPorts,
+  binding: EnvelopeBinding,
+  source: MnemonicSource,
+  createdAt: number,
+): Promise<EnvelopeResult> {
+  const mnemonic =
+    source.kind === "create"
+      ? { ok: true as const, value: createMnemonic(ports.random(ENTROPY[source.words])) }
+      : importMnemonic(source.mnemonic);
   if (!mnemonic.ok) return mnemonic;
   return { ok: true, value: await sealEnvelope(ports, binding, mnemonic.value, createdAt) };
 }

@@ -9,7 +9,9 @@ import { base64 } from "@scure/base";
 import type { Kek, KeyRing } from "../lightning/kek.ts";
 import { KEY_LENGTH, NONCE_LENGTH, concat } from "../lightning/seal.ts";
 
-export type KeyRingResult = { readonly ok: true; readonly value: KeyRing } | { readonly ok: false; readonly code: "envelope_unopenable"; readonly detail: string };
+export type KeyRingResult =
+  | { readonly ok: true; readonly value: KeyRing }
+  | { readonly ok: false; readonly code: "envelope_unopenable"; readonly detail: string };
 
 const NAME = /^WALLET_KEK_V([1-9]\d{0,5})$/u;
 const ALGORITHM = "AES-GCM";
@@ -32,7 +34,8 @@ export async function webCryptoKeks(env: object, random: Random = strong): Promi
     keks.push({ number: Number(number), kek: await importKek(`v${number}`, key, random) });
   }
   const current = keks.toSorted((a, b) => b.number - a.number)[0]?.kek;
-  if (current === undefined) return refused("no key-encryption key is configured: set the secret WALLET_KEK_V1 to 32 random bytes in base64");
+  if (current === undefined)
+    return refused("no key-encryption key is configured: set the secret WALLET_KEK_V1 to 32 random bytes in base64");
   return { ok: true, value: { current, find: (version) => keks.find(({ kek }) => kek.version === version)?.kek ?? null } };
 }
 

@@ -34,7 +34,9 @@ export function migrate(sql: Sql, migrations: readonly Migration[], now: number)
   for (const [index, { version, name }] of applied.entries()) {
     const known = migrations[index];
     if (known === undefined || known.version !== version)
-      throw new Error(`the database has schema version ${version} ("${name}"), but this code knows only ${migrations.length}: deploy the newer code`);
+      throw new Error(
+        `the database has schema version ${version} ("${name}"), but this code knows only ${migrations.length}: deploy the newer code`,
+      );
     if (known.name !== name) throw new Error(`schema version ${version} is "${name}" in the database and "${known.name}" in this code`);
   }
   for (const [index, migration] of migrations.entries()) {
@@ -57,7 +59,8 @@ export function checkBindings(bind: readonly unknown[]): void {
     switch (typeof value) {
       case "string":
         // A UTF-16 unit has at most three bytes in UTF-8: only long texts are measured.
-        if (value.length * 3 > MAX_VALUE_BYTES && new TextEncoder().encode(value).length > MAX_VALUE_BYTES) throw new RangeError("a text bound to SQL is too big");
+        if (value.length * 3 > MAX_VALUE_BYTES && new TextEncoder().encode(value).length > MAX_VALUE_BYTES)
+          throw new RangeError("a text bound to SQL is too big");
         continue;
       case "number":
         if (!Number.isFinite(value)) throw new TypeError("a number bound to SQL must be finite");
@@ -76,7 +79,8 @@ export function checkBindings(bind: readonly unknown[]): void {
 
 /** @throws RangeError for a number that was, or may have been, rounded on its way out */
 export function checkRead(value: unknown, column: string): void {
-  if (typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value)) throw new RangeError(`column ${column} holds an integer above 2^53`);
+  if (typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value))
+    throw new RangeError(`column ${column} holds an integer above 2^53`);
 }
 
 /** Call inside the transaction, with what its body returned. @throws TypeError for a promise: its first part alone would be committed */

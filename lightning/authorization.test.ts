@@ -13,7 +13,8 @@ describe("the credential's header", () => {
   });
 
   it("carries the token exactly as it came", () => {
-    for (const token of ["AgEE-_8", "AgEE-_8=", "AgEE+/8="]) expect(authorization("L402", token, preimage)).toBe(`L402 ${token}:${preimage}`);
+    for (const token of ["AgEE-_8", "AgEE-_8=", "AgEE+/8="])
+      expect(authorization("L402", token, preimage)).toBe(`L402 ${token}:${preimage}`);
   });
 
   it.each([
@@ -29,6 +30,8 @@ describe("the credential's header", () => {
     ["a preimage that is not hex", "L402", "abc", `${preimage.slice(1)}g`],
   ])("invariant 9: %s is never written, nor quoted in the error", (_, scheme, token, proof) => {
     expect(() => authorization(scheme, token, proof)).toThrow(TypeError);
-    expect(() => authorization(scheme, token, proof)).toThrow(/^the (?:scheme of a credential is L402 or LSAT|token is not base64 or base64url|preimage is not 64 hex digits)$/u);
+    expect(() => authorization(scheme, token, proof)).toThrow(
+      /^the (?:scheme of a credential is L402 or LSAT|token is not base64 or base64url|preimage is not 64 hex digits)$/u,
+    );
   });
 });

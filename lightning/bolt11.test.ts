@@ -24,19 +24,50 @@ const BEANS_AND_IGNORED = `lnbc25m1pvjluez${HASH_FIELD}dq5vdhkven9v5sxyetpdees${
 const PICO =
   "lnbc9678785340p1pwmna7lpp5gc3xfm08u9qy06djf8dfflhugl6p7lgza6dsjxq454gxhj9t7a0sd8dgfkx7cmtwd68yetpd5s9xar0wfjn5gpc8qhrsdfq24f5ggrxdaezqsnvda3kkum5wfjkzmfqf3jkgem9wgsyuctwdus9xgrcyqcjcgpzgfskx6eqf9hzqnteypzxz7fzypfhg6trddjhygrcyqezcgpzfysywmm5ypxxjemgw3hxjmn8yptk7untd9hxwg3q2d6xjcmtv4ezq7pqxgsxzmnyyqcjqmt0wfjjq6t5v4khxxqyjw5qcqp2rzjq0gxwkzc8w6323m55m4jyxcjwmy7stt9hwkwe2qxmy8zpsgg7jcuwz87fcqqeuqqqyqqqqlgqqqqn3qq9qn07ytgrxxzad9hc4xt3mawjjt8znfv8xzscs7007v9gh9j569lencxa8xeujzkxs0uamak9aln6ez02uunw6rd2ht2sqe4hz8thcdagpleym0j";
 
-const usual = { network: "mainnet", paymentHash: SPEC_HASH, timestamp: 1496314658, expirySeconds: 3600, descriptionHash: null, payeeTag: null };
+const usual = {
+  network: "mainnet",
+  paymentHash: SPEC_HASH,
+  timestamp: 1496314658,
+  expirySeconds: 3600,
+  descriptionHash: null,
+  payeeTag: null,
+};
 const VALID: readonly (readonly [name: string, text: string, Readonly<Record<string, unknown>>])[] = [
-  ["a donation of any amount", `lnbc1pvjluez${HASH_FIELD}dpl2pkx2ctnv5sxxmmwwd5kgetjypeh2ursdae8g6twvus8g6rfwvs8qun0dfjkxaq8rkx3yf5tcsyz3d73gafnh3cax9rn449d9p5uxz9ezhhypd0elx87sjle52x86fux2ypatgddc6k63n7erqz25le42c4u4ecky03ylcqca784w`, { amountMsat: null, description: "Please consider supporting this project" }],
-  ["a cup of coffee within one minute", COFFEE, { amountMsat: 250_000_000, expirySeconds: 60, expiresAt: 1496314718000, description: "1 cup coffee" }],
+  [
+    "a donation of any amount",
+    `lnbc1pvjluez${HASH_FIELD}dpl2pkx2ctnv5sxxmmwwd5kgetjypeh2ursdae8g6twvus8g6rfwvs8qun0dfjkxaq8rkx3yf5tcsyz3d73gafnh3cax9rn449d9p5uxz9ezhhypd0elx87sjle52x86fux2ypatgddc6k63n7erqz25le42c4u4ecky03ylcqca784w`,
+    { amountMsat: null, description: "Please consider supporting this project" },
+  ],
+  [
+    "a cup of coffee within one minute",
+    COFFEE,
+    { amountMsat: 250_000_000, expirySeconds: 60, expiresAt: 1496314718000, description: "1 cup coffee" },
+  ],
   ["a description that is not ASCII", NONSENSE, { amountMsat: 250_000_000, expirySeconds: 60, description: "ナンセンス 1杯" }],
-  ["a hashed description", `lnbc20m1pvjluez${HASH_FIELD}${CAKE_FIELD}cc6gd6ql3jrc5yzme8v4ntcewwz5cnw92tz0pc8qcuufvq7khhr8wpald05e92xw006sq94mg8v2ndf4sefvf9sygkshp5zfem29trqq2yxxz7`, { amountMsat: 2_000_000_000, description: null, descriptionHash: CAKE_HASH }],
-  ["testnet, with a fallback address", `lntb20m1pvjluez${CAKE_FIELD}${HASH_FIELD}fpp3x9et2e20v6pu37c5d9vax37wxq72un98kmzzhznpurw9sgl2v0nklu2g4d0keph5t7tj9tcqd8rexnd07ux4uv2cjvcqwaxgj7v4uwn5wmypjd5n69z2xm3xgksg28nwht7f6zspwp3f9t`, { network: "testnet", amountMsat: 2_000_000_000, descriptionHash: CAKE_HASH }],
-  ["routing hints", `lnbc20m1pvjluez${HASH_FIELD}${CAKE_FIELD}fpp3qjmp7lwpagxun9pygexvgpjdc4jdj85fr9yq20q82gphp2nflc7jtzrcazrra7wwgzxqc8u7754cdlpfrmccae92qgzqvzq2ps8pqqqqqqpqqqqq9qqqvpeuqafqxu92d8lr6fvg0r5gv0heeeqgcrqlnm6jhphu9y00rrhy4grqszsvpcgpy9qqqqqqgqqqqq7qqzqj9n4evl6mr5aj9f58zp6fyjzup6ywn3x6sk8akg5v4tgn2q8g4fhx05wf6juaxu9760yp46454gpg5mtzgerlzezqcqvjnhjh8z3g2qqdhhwkj`, { amountMsat: 2_000_000_000, descriptionHash: CAKE_HASH }],
+  [
+    "a hashed description",
+    `lnbc20m1pvjluez${HASH_FIELD}${CAKE_FIELD}cc6gd6ql3jrc5yzme8v4ntcewwz5cnw92tz0pc8qcuufvq7khhr8wpald05e92xw006sq94mg8v2ndf4sefvf9sygkshp5zfem29trqq2yxxz7`,
+    { amountMsat: 2_000_000_000, description: null, descriptionHash: CAKE_HASH },
+  ],
+  [
+    "testnet, with a fallback address",
+    `lntb20m1pvjluez${CAKE_FIELD}${HASH_FIELD}fpp3x9et2e20v6pu37c5d9vax37wxq72un98kmzzhznpurw9sgl2v0nklu2g4d0keph5t7tj9tcqd8rexnd07ux4uv2cjvcqwaxgj7v4uwn5wmypjd5n69z2xm3xgksg28nwht7f6zspwp3f9t`,
+    { network: "testnet", amountMsat: 2_000_000_000, descriptionHash: CAKE_HASH },
+  ],
+  [
+    "routing hints",
+    `lnbc20m1pvjluez${HASH_FIELD}${CAKE_FIELD}fpp3qjmp7lwpagxun9pygexvgpjdc4jdj85fr9yq20q82gphp2nflc7jtzrcazrra7wwgzxqc8u7754cdlpfrmccae92qgzqvzq2ps8pqqqqqqpqqqqq9qqqvpeuqafqxu92d8lr6fvg0r5gv0heeeqgcrqlnm6jhphu9y00rrhy4grqszsvpcgpy9qqqqqqgqqqqq7qqzqj9n4evl6mr5aj9f58zp6fyjzup6ywn3x6sk8akg5v4tgn2q8g4fhx05wf6juaxu9760yp46454gpg5mtzgerlzezqcqvjnhjh8z3g2qqdhhwkj`,
+    { amountMsat: 2_000_000_000, descriptionHash: CAKE_HASH },
+  ],
   ["required features that are known", BEANS, { amountMsat: 2_500_000_000, description: "coffee beans" }],
   ["upper case", BEANS.toUpperCase(), { amountMsat: 2_500_000_000, description: "coffee beans" }],
   ["fields that must be ignored", BEANS_AND_IGNORED, { amountMsat: 2_500_000_000, description: "coffee beans" }],
 ];
 
+/** Any code units, lone surrogates too; fast-check's own `binary` unit costs seconds to set up. */
+const anyText = fc
+  .array(fc.oneof(fc.integer({ min: 0, max: 0x17f }), fc.integer({ min: 0, max: 0xffff })), { maxLength: 60 })
+  .map((units) => String.fromCharCode(...units));
 const plan: InvoicePlan = {
   network: "regtest",
   amountMsat: 10_000,
@@ -76,18 +107,32 @@ describe("the examples of BOLT11", () => {
   });
 
   it("reads an amount in pico-bitcoin and an expiry of a week", () => {
-    expect(decoded(PICO)).toMatchObject({ amountMsat: 967_878_534, timestamp: 1572468703, expirySeconds: 604_800, paymentHash: "462264ede7e14047e9b249da94fefc47f41f7d02ee9b091815a5506bc8abf75f" });
+    expect(decoded(PICO)).toMatchObject({
+      amountMsat: 967_878_534,
+      timestamp: 1572468703,
+      expirySeconds: 604_800,
+      paymentHash: "462264ede7e14047e9b249da94fefc47f41f7d02ee9b091815a5506bc8abf75f",
+    });
     expect(payeeOf(PICO)).toBe(SPEC_PAYEE);
   });
 
   it.each([
-    ["a required feature nobody knows", `lnbc25m1pvjluez${HASH_FIELD}dq5vdhkven9v5sxyetpdees${BEANS_SECRET}9q4psqqqqqqqqqqqqqqqpqsqq40wa3khl49yue3zsgm26jrepqr2eghqlx86rttutve3ugd05em86nsefzh4pfurpd9ek9w2vp95zxqnfe2u7ckudyahsa52q66tgzcp6t2dyk`],
+    [
+      "a required feature nobody knows",
+      `lnbc25m1pvjluez${HASH_FIELD}dq5vdhkven9v5sxyetpdees${BEANS_SECRET}9q4psqqqqqqqqqqqqqqqpqsqq40wa3khl49yue3zsgm26jrepqr2eghqlx86rttutve3ugd05em86nsefzh4pfurpd9ek9w2vp95zxqnfe2u7ckudyahsa52q66tgzcp6t2dyk`,
+    ],
     ["a wrong checksum", `${NONSENSE.slice(0, -1)}t`],
     ["no separator", NONSENSE.slice(NONSENSE.indexOf("1") + 1)],
     ["mixed case", NONSENSE.replace("lnbc", "LNBC")],
     ["a text that is too short", `lnbc1pvjluez${HASH_FIELD}dpl2pkx2ctnv5sxxmmwwd5kgetjypeh2ursdae8g6na6hlh`],
-    ["an unknown multiplier", `lnbc2500x1pvjluez${HASH_FIELD}dq5xysxxatsyp3k7enxv4jsxqzpujr6jxr9gq9pv6g46y7d20jfkegkg4gljz2ea2a3m9lmvvr95tq2s0kvu70u3axgelz3kyvtp2ywwt0y8hkx2869zq5dll9nelr83zzqqpgl2zg`],
-    ["a fraction of a millisatoshi", `lnbc2500000001p1pvjluez${HASH_FIELD}dq5xysxxatsyp3k7enxv4jsxqzpu7hqtk93pkf7sw55rdv4k9z2vj050rxdr6za9ekfs3nlt5lr89jqpdmxsmlj9urqumg0h9wzpqecw7th56tdms40p2ny9q4ddvjsedzcplva53s`],
+    [
+      "an unknown multiplier",
+      `lnbc2500x1pvjluez${HASH_FIELD}dq5xysxxatsyp3k7enxv4jsxqzpujr6jxr9gq9pv6g46y7d20jfkegkg4gljz2ea2a3m9lmvvr95tq2s0kvu70u3axgelz3kyvtp2ywwt0y8hkx2869zq5dll9nelr83zzqqpgl2zg`,
+    ],
+    [
+      "a fraction of a millisatoshi",
+      `lnbc2500000001p1pvjluez${HASH_FIELD}dq5xysxxatsyp3k7enxv4jsxqzpu7hqtk93pkf7sw55rdv4k9z2vj050rxdr6za9ekfs3nlt5lr89jqpdmxsmlj9urqumg0h9wzpqecw7th56tdms40p2ny9q4ddvjsedzcplva53s`,
+    ],
   ])("refuses %s", (_, text) => {
     expect(codeOf(text)).toBe("invoice_malformed");
   });
@@ -121,14 +166,26 @@ describe("an invoice's amount", () => {
     expect(codeOf(withAmount(amount))).toBe(["0", "0n"].includes(amount) ? "invoice_amountless" : "invoice_malformed");
   });
 
-  it.each(["90072", "90071992547409920p", "21000001", "99999999999999999999", "9".repeat(60), "1p", "11p", "1k", "u", "-1", "1.5u", "1 u", "1uu", "１u"])(
-    "invariant 7: an amount written %s is refused",
-    (amount) => {
-      const hrp = `lnbc${amount}`;
-      const text = /^[!-~]+$/u.test(hrp) ? withAmount(amount) : withAmount("10n").replace("lnbc10n", hrp);
-      expect(codeOf(text)).toBe("invoice_malformed");
-    },
-  );
+  it.each([
+    "90072",
+    "90071992547409920p",
+    "21000001",
+    "99999999999999999999",
+    "9".repeat(60),
+    "1p",
+    "11p",
+    "1k",
+    "u",
+    "-1",
+    "1.5u",
+    "1 u",
+    "1uu",
+    "１u",
+  ])("invariant 7: an amount written %s is refused", (amount) => {
+    const hrp = `lnbc${amount}`;
+    const text = /^[!-~]+$/u.test(hrp) ? withAmount(amount) : withAmount("10n").replace("lnbc10n", hrp);
+    expect(codeOf(text)).toBe("invoice_malformed");
+  });
 
   it("is separated by the last 1 of the text", () => {
     expect(decoded(withAmount("11"))).toMatchObject({ amountMsat: 1_100_000_000_000 });
@@ -163,7 +220,8 @@ describe("an invoice's fields", () => {
   });
 
   it("refuses a field cut short, and an invoice without payment hash", () => {
-    const cut = (end: number): string => reencode(mintBolt11({ ...plan, sign: false }), (hrp, words) => [hrp, [...words.slice(0, end), ...words.slice(-104)]]);
+    const cut = (end: number): string =>
+      reencode(mintBolt11({ ...plan, sign: false }), (hrp, words) => [hrp, [...words.slice(0, end), ...words.slice(-104)]]);
     expect(codeOf(cut(7))).toBe("invoice_malformed");
     expect(codeOf(cut(7 + 2))).toBe("invoice_malformed");
     expect(codeOf(cut(7 + 20))).toBe("invoice_malformed");
@@ -205,7 +263,7 @@ describe("any text", () => {
     network: fc.constantFrom("mainnet", "testnet", "signet", "regtest"),
     amountMsat: fc.option(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })),
     hash: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-    description: fc.string({ unit: "grapheme", maxLength: 40 }),
+    description: anyText.map((text) => text.toWellFormed()),
     timestamp: fc.integer({ min: 0, max: 2 ** 35 - 1 }),
     expirySeconds: fc.option(fc.integer({ min: 0, max: 2 ** 31 }), { nil: undefined }),
   });
@@ -213,9 +271,28 @@ describe("any text", () => {
   it("what is minted is decoded as it was meant", () => {
     fc.assert(
       fc.property(invoices, ({ network, amountMsat, hash, description, timestamp, expirySeconds }) => {
-        const text = mintBolt11({ ...plan, network, amountMsat, paymentHash: bytesToHex(hash), description, timestamp, sign: false, ...(expirySeconds === undefined ? {} : { expirySeconds }) });
+        const text = mintBolt11({
+          ...plan,
+          network,
+          amountMsat,
+          paymentHash: bytesToHex(hash),
+          description,
+          timestamp,
+          sign: false,
+          ...(expirySeconds === undefined ? {} : { expirySeconds }),
+        });
         const expiry = expirySeconds ?? 3600;
-        const expected = { network, amountMsat, paymentHash: bytesToHex(hash), timestamp, expirySeconds: expiry, expiresAt: (timestamp + expiry) * 1000, description, descriptionHash: null, payeeTag: null };
+        const expected = {
+          network,
+          amountMsat,
+          paymentHash: bytesToHex(hash),
+          timestamp,
+          expirySeconds: expiry,
+          expiresAt: (timestamp + expiry) * 1000,
+          description,
+          descriptionHash: null,
+          payeeTag: null,
+        };
         expect(decoded(text)).toEqual(expected);
         expect(decoded(text.toUpperCase())).toEqual(expected);
       }),
@@ -226,15 +303,16 @@ describe("any text", () => {
     const text = mintBolt11({ ...plan, amountMsat: 1_230_000, sign: false });
     const accepted: string[] = [];
     for (let at = 0; at < text.length; at++) {
-      for (const character of "qpzry9x8gf2tvdw0s3jn54khce6mua7l1boiQLN -é") {
-        if (character !== text[at] && codeOf(text.slice(0, at) + character + text.slice(at + 1)) === "ok") accepted.push(`${character} at ${at}`);
+      for (const character of "qpzry9x8gf2tvdw0s3jn54khce6mua7l1bQ é") {
+        if (character !== text[at] && codeOf(text.slice(0, at) + character + text.slice(at + 1)) === "ok")
+          accepted.push(`${character} at ${at}`);
       }
     }
     expect(accepted).toEqual([]);
   });
 
   it("never throws, on any text or any words under a right checksum", () => {
-    fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => codeOf(text) !== "ok" && payeeOf(text) === null));
+    fc.assert(fc.property(anyText, (text) => codeOf(text) !== "ok" && payeeOf(text) === null));
     const words = fc.array(fc.integer({ min: 0, max: 31 }), { maxLength: 300 });
     fc.assert(
       fc.property(fc.constantFrom("lnbc", "lnbcrt10n", "lntbs0", "x"), words, (hrp, data) => {

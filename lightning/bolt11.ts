@@ -85,7 +85,13 @@ export function decodeBolt11(text: string, maxLength: number = MAX_INVOICE_LENGT
   const descriptionHash = bytesOf(fields.get(DESCRIPTION_HASH));
   const payeeTag = bytesOf(fields.get(PAYEE));
   const description = bytesOf(fields.get(DESCRIPTION));
-  if (paymentHash === undefined || descriptionHash === undefined || payeeTag === undefined || description === undefined || bytesOf(fields.get(SECRET)) === undefined) {
+  if (
+    paymentHash === undefined ||
+    descriptionHash === undefined ||
+    payeeTag === undefined ||
+    description === undefined ||
+    bytesOf(fields.get(SECRET)) === undefined
+  ) {
     return malformed("a field is padded with bits that are not 0");
   }
   if (paymentHash === null) return malformed("there is no payment hash");
@@ -168,11 +174,16 @@ function readPrefix(hrp: string): Head {
 /** Millisatoshi, exact, or null for a fraction of one. */
 function scale(count: bigint, multiplier: string): bigint | null {
   switch (multiplier) {
-    case "m": return count * 100_000_000n;
-    case "u": return count * 100_000n;
-    case "n": return count * 100n;
-    case "p": return count % 10n === 0n ? count / 10n : null;
-    default: return count * 100_000_000_000n;
+    case "m":
+      return count * 100_000_000n;
+    case "u":
+      return count * 100_000n;
+    case "n":
+      return count * 100n;
+    case "p":
+      return count % 10n === 0n ? count / 10n : null;
+    default:
+      return count * 100_000_000_000n;
   }
 }
 

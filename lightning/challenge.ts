@@ -16,7 +16,11 @@ export interface Challenge {
 export type ChallengesResult =
   | { readonly ok: true; readonly challenges: readonly Challenge[] }
   /** `detail` never quotes the header. */
-  | { readonly ok: false; readonly code: "challenge_malformed" | "challenge_too_large" | "challenge_missing" | "challenge_conflict"; readonly detail: string };
+  | {
+      readonly ok: false;
+      readonly code: "challenge_malformed" | "challenge_too_large" | "challenge_missing" | "challenge_conflict";
+      readonly detail: string;
+    };
 
 /** Characters, which are bytes in a header. */
 export const MAX_CHALLENGE_LENGTH = 65_536;
@@ -41,7 +45,8 @@ export function isL402(scheme: string): boolean {
  * @param header several header lines are joined with ", " first, as `Headers.get` does
  */
 export function parseChallenges(header: string): ChallengesResult {
-  if (header.length > MAX_CHALLENGE_LENGTH) return refuse("challenge_too_large", `the challenge is longer than ${MAX_CHALLENGE_LENGTH} characters`);
+  if (header.length > MAX_CHALLENGE_LENGTH)
+    return refuse("challenge_too_large", `the challenge is longer than ${MAX_CHALLENGE_LENGTH} characters`);
   const cursor = new Cursor(header);
   const challenges: Challenge[] = [];
   let params: Map<string, string> | null = null; // of the last challenge, as long as it may take more

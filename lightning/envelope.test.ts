@@ -42,7 +42,12 @@ describe.each([
 ])("an envelope sealed by $name under a WebCrypto key", ({ cipher }) => {
   it("is the fixed vector, byte for byte", async () => {
     const { current: kek } = await ring();
-    const sealed = await sealEnvelope({ cipher, kek, random: vectors.countingRandom(0x20) }, vectors.BINDING, utf8ToBytes(vectors.MNEMONIC), vectors.CREATED_AT);
+    const sealed = await sealEnvelope(
+      { cipher, kek, random: vectors.countingRandom(0x20) },
+      vectors.BINDING,
+      utf8ToBytes(vectors.MNEMONIC),
+      vectors.CREATED_AT,
+    );
     expect(sealed).toEqual(vectors.ENVELOPE);
     expect(JSON.parse(JSON.stringify(sealed))).toEqual(sealed);
   });
@@ -62,7 +67,12 @@ describe("an envelope", () => {
   it("overwrites the mnemonic that it seals, even when the key cannot be used", async () => {
     const mnemonic = utf8ToBytes(vectors.MNEMONIC);
     const kek = { version: "v1", wrap: () => Promise.reject(new Error("no key")), unwrap: () => Promise.resolve(null) };
-    const failure: unknown = await sealEnvelope({ cipher: nodeCipher, kek, random: vectors.countingRandom() }, vectors.BINDING, mnemonic, 0).catch((error: unknown) => error);
+    const failure: unknown = await sealEnvelope(
+      { cipher: nodeCipher, kek, random: vectors.countingRandom() },
+      vectors.BINDING,
+      mnemonic,
+      0,
+    ).catch((error: unknown) => error);
     expect(failure).toEqual(new Error("no key"));
     expect(mnemonic).toEqual(new Uint8Array(mnemonic.length));
   });
@@ -73,14 +83,19 @@ describe("an envelope", () => {
       kept = mnemonic;
       throw new Error("the wallet would not start");
     };
-    const failure: unknown = await openEnvelope({ cipher: nodeCipher, keks: await ring() }, vectors.ENVELOPE, vectors.BINDING, use).catch((error: unknown) => error);
+    const failure: unknown = await openEnvelope({ cipher: nodeCipher, keks: await ring() }, vectors.ENVELOPE, vectors.BINDING, use).catch(
+      (error: unknown) => error,
+    );
     expect(failure).toEqual(new Error("the wallet would not start"));
     expect(kept).toEqual(new Uint8Array(vectors.MNEMONIC.length));
   });
 
   const changed: readonly (readonly [string, Envelope])[] = [
     ["a flipped bit in the ciphertext", { ...vectors.ENVELOPE, ciphertext: flip(vectors.ENVELOPE.ciphertext, 0) }],
-    ["a flipped bit in the tag", { ...vectors.ENVELOPE, ciphertext: flip(vectors.ENVELOPE.ciphertext, base64.decode(vectors.ENVELOPE.ciphertext).length - 1) }],
+    [
+      "a flipped bit in the tag",
+      { ...vectors.ENVELOPE, ciphertext: flip(vectors.ENVELOPE.ciphertext, base64.decode(vectors.ENVELOPE.ciphertext).length - 1) },
+    ],
     ["a flipped bit in the nonce", { ...vectors.ENVELOPE, nonce: flip(vectors.ENVELOPE.nonce, 11) }],
     ["a nonce of another length", { ...vectors.ENVELOPE, nonce: base64.encode(new Uint8Array(3)) }],
     ["a flipped bit in the wrapped key", { ...vectors.ENVELOPE, wrappedDataKey: flip(vectors.ENVELOPE.wrappedDataKey, 20) }],
@@ -108,8 +123,12 @@ describe("an envelope", () => {
     ["network", { ...vectors.BINDING, network: "mainnet" as const }],
   ])("invariant 10: does not open for another %s, even when its own fields are changed to match", async (_what, binding) => {
     const keks = await ring();
-    expect(await openEnvelope({ cipher: nodeCipher, keks }, vectors.ENVELOPE, binding, read)).toMatchObject({ code: "envelope_unopenable" });
-    expect(await openEnvelope({ cipher: nodeCipher, keks }, { ...vectors.ENVELOPE, ...binding }, binding, read)).toMatchObject({ code: "envelope_unopenable" });
+    expect(await openEnvelope({ cipher: nodeCipher, keks }, vectors.ENVELOPE, binding, read)).toMatchObject({
+      code: "envelope_unopenable",
+    });
+    expect(await openEnvelope({ cipher: nodeCipher, keks }, { ...vectors.ENVELOPE, ...binding }, binding, read)).toMatchObject({
+      code: "envelope_unopenable",
+    });
   });
 
   it("is recognised by its shape", () => {

@@ -44,7 +44,9 @@ export interface OpenPorts {
   readonly keks: KeyRing;
 }
 
-export type Opened<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: "envelope_unopenable"; readonly detail: string };
+export type Opened<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly code: "envelope_unopenable"; readonly detail: string };
 
 /** Seals a mnemonic. The bytes given are overwritten before this returns, whatever happens. */
 export async function sealEnvelope(ports: SealPorts, binding: EnvelopeBinding, mnemonic: Uint8Array, createdAt: number): Promise<Envelope> {
@@ -55,8 +57,16 @@ export async function sealEnvelope(ports: SealPorts, binding: EnvelopeBinding, m
     const ciphertext = ports.cipher.seal(dataKey, nonce, mnemonic, contentBinding(binding));
     const wrapped = await ports.kek.wrap(dataKey, dataKeyBinding(binding, ports.kek.version));
     return {
-      version: 1, walletId, owner, network, purpose: "mnemonic", kekVersion: ports.kek.version,
-      wrappedDataKey: base64.encode(wrapped), nonce: base64.encode(nonce), ciphertext: base64.encode(ciphertext), createdAt,
+      version: 1,
+      walletId,
+      owner,
+      network,
+      purpose: "mnemonic",
+      kekVersion: ports.kek.version,
+      wrappedDataKey: base64.encode(wrapped),
+      nonce: base64.encode(nonce),
+      ciphertext: base64.encode(ciphertext),
+      createdAt,
     };
   } finally {
     dataKey.fill(0);
@@ -68,7 +78,12 @@ export async function sealEnvelope(ports: SealPorts, binding: EnvelopeBinding, m
  * Opens an envelope for one use: `use` gets the mnemonic as bytes, and they are overwritten when it is done.
  * An envelope of another wallet, owner or network, a changed one, and one whose key is not here are all `envelope_unopenable`.
  */
-export async function openEnvelope<T>(ports: OpenPorts, envelope: Envelope, binding: EnvelopeBinding, use: (mnemonic: Uint8Array) => T | Promise<T>): Promise<Opened<T>> {
+export async function openEnvelope<T>(
+  ports: OpenPorts,
+  envelope: Envelope,
+  binding: EnvelopeBinding,
+  use: (mnemonic: Uint8Array) => T | Promise<T>,
+): Promise<Opened<T>> {
   const unopenable = (detail: string): Opened<T> => ({ ok: false, code: "envelope_unopenable", detail });
   if (!isEnvelope(envelope)) return unopenable("this is no envelope of version 1");
   const kek = ports.keks.find(envelope.kekVersion);
@@ -87,12 +102,21 @@ export async function openEnvelope<T>(ports: OpenPorts, envelope: Envelope, bind
 }
 
 /** Wraps a wallet's record key. The caller keeps the version beside the bytes, and still owns `recordKey`. */
-export async function wrapRecordKey(kek: Kek, walletId: string, recordKey: Uint8Array): Promise<{ readonly kekVersion: string; readonly wrapped: Uint8Array }> {
+export async function wrapRecordKey(
+  kek: Kek,
+  walletId: string,
+  recordKey: Uint8Array,
+): Promise<{ readonly kekVersion: string; readonly wrapped: Uint8Array }> {
   return { kekVersion: kek.version, wrapped: await kek.wrap(recordKey, recordKeyBinding(walletId, kek.version)) };
 }
 
 /** Null when the version is not configured, or the bytes were changed or are another wallet's. */
-export async function unwrapRecordKey(keks: KeyRing, walletId: string, kekVersion: string, wrapped: Uint8Array): Promise<Uint8Array | null> {
+export async function unwrapRecordKey(
+  keks: KeyRing,
+  walletId: string,
+  kekVersion: string,
+  wrapped: Uint8Array,
+): Promise<Uint8Array | null> {
   return (await keks.find(kekVersion)?.unwrap(wrapped, recordKeyBinding(walletId, kekVersion))) ?? null;
 }
 
@@ -107,10 +131,12 @@ export function isEnvelope(value: unknown): value is Envelope {
 
 // RFC 8785 bytes: one form only, and a value cannot run over into its neighbour.
 const bound = (facts: Readonly<Record<string, string | number>>): Uint8Array => utf8ToBytes(canonicalJson(facts));
-const contentBinding = ({ walletId, owner, network }: EnvelopeBinding): Uint8Array => bound({ version: 1, part: "content", purpose: "mnemonic", walletId, owner, network });
+const contentBinding = ({ walletId, owner, network }: EnvelopeBinding): Uint8Array =>
+  bound({ version: 1, part: "content", purpose: "mnemonic", walletId, owner, network });
 const dataKeyBinding = ({ walletId, owner, network }: EnvelopeBinding, kekVersion: string): Uint8Array =>
   bound({ version: 1, part: "data-key", purpose: "mnemonic", walletId, owner, network, kekVersion });
-const recordKeyBinding = (walletId: string, kekVersion: string): Uint8Array => bound({ version: 1, part: "record-key", purpose: "record", walletId, kekVersion });
+const recordKeyBinding = (walletId: string, kekVersion: string): Uint8Array =>
+  bound({ version: 1, part: "record-key", purpose: "record", walletId, kekVersion });
 
 function isBase64(value: unknown): boolean {
   return typeof value === "string" && value !== "" && value.length % 4 === 0 && /^[A-Za-z0-9+/]+={0,2}$/u.test(value) && canDecode(value);

@@ -14,7 +14,13 @@ export interface Caveat {
 
 export type MacaroonResult =
   /** Hashes and ids are 64 lower-case hex digits. */
-  | { readonly ok: true; readonly paymentHash: string; readonly tokenId: string; readonly location: string | null; readonly caveats: readonly Caveat[] }
+  | {
+      readonly ok: true;
+      readonly paymentHash: string;
+      readonly tokenId: string;
+      readonly location: string | null;
+      readonly caveats: readonly Caveat[];
+    }
   | { readonly ok: false };
 
 const VERSION = 2;
@@ -71,7 +77,12 @@ export function services(caveats: readonly Caveat[]): string | null {
   let allowed: readonly string[] | null = null;
   for (const { condition, value } of caveats) {
     if (condition !== "services") continue;
-    const named = new Set(value.split(",").map((entry) => entry.trim()).filter((entry) => /^[\x21-\x7e]+$/u.test(entry)));
+    const named = new Set(
+      value
+        .split(",")
+        .map((entry) => entry.trim())
+        .filter((entry) => /^[\x21-\x7e]+$/u.test(entry)),
+    );
     allowed = allowed === null ? [...named] : allowed.filter((entry) => named.has(entry));
   }
   return allowed === null || allowed.length === 0 ? null : [...allowed].sort().join(",");

@@ -93,13 +93,15 @@ class Contradictions {
 
   pair(token: string, invoice: string): void {
     const other = this.#invoiceOf.get(token);
-    if (other !== undefined && other !== invoice.toLowerCase()) this.found ??= { code: "challenge_conflict", detail: "one token is offered with two invoices" };
+    if (other !== undefined && other !== invoice.toLowerCase())
+      this.found ??= { code: "challenge_conflict", detail: "one token is offered with two invoices" };
     this.#invoiceOf.set(token, invoice.toLowerCase());
   }
 
   amount({ paymentHash, amountMsat }: Bolt11): void {
     const other = this.#amountOf.get(paymentHash);
-    if (other !== undefined && other !== amountMsat) this.found ??= { code: "challenge_conflict", detail: "one payment hash is offered with two amounts" };
+    if (other !== undefined && other !== amountMsat)
+      this.found ??= { code: "challenge_conflict", detail: "one payment hash is offered with two amounts" };
     this.#amountOf.set(paymentHash, amountMsat);
   }
 }
@@ -110,7 +112,8 @@ function readOffer({ scheme, params, token68 }: Challenge, seen: Contradictions)
   if (version !== "0") return { code: "challenge_unsupported", detail: "a version of L402 that we do not know" };
   const token = params.get("macaroon") ?? params.get("token");
   const invoice = params.get("invoice");
-  if (token68 !== undefined || token === undefined || invoice === undefined) return malformed("an L402 challenge needs a token and an invoice");
+  if (token68 !== undefined || token === undefined || invoice === undefined)
+    return malformed("an L402 challenge needs a token and an invoice");
   if (!isToken(token)) return malformed("the token is not base64 or base64url");
   seen.pair(token, invoice);
 
@@ -121,7 +124,8 @@ function readOffer({ scheme, params, token68 }: Challenge, seen: Contradictions)
   const { amountMsat, paymentHash, network, expiresAt, description } = bolt11;
   if (amountMsat === null) return { code: "invoice_amountless", detail: "the invoice leaves the amount to the payer" };
   const macaroon = decodeMacaroon(token);
-  if (macaroon.ok && macaroon.paymentHash !== paymentHash) return { code: "payment_hash_mismatch", detail: "the macaroon is bound to another payment" };
+  if (macaroon.ok && macaroon.paymentHash !== paymentHash)
+    return { code: "payment_hash_mismatch", detail: "the macaroon is bound to another payment" };
   const caveats = macaroon.ok ? macaroon.caveats : [];
   return {
     scheme: scheme.toUpperCase() === "LSAT" ? "LSAT" : "L402",
@@ -141,8 +145,10 @@ function readOffer({ scheme, params, token68 }: Challenge, seen: Contradictions)
 
 /** Why this wallet, now, may not pay an offer that is otherwise in order. */
 function unpayable(offer: Offer, { network, now }: OffersContext): Fault | null {
-  if (network !== null && offer.network !== network) return { code: "invoice_network_mismatch", detail: `the invoice is for ${offer.network}, the wallet pays on ${network}` };
-  if (offer.expiresAt <= now) return { code: "invoice_expired", detail: `the invoice expired at ${new Date(offer.expiresAt).toISOString()}` };
+  if (network !== null && offer.network !== network)
+    return { code: "invoice_network_mismatch", detail: `the invoice is for ${offer.network}, the wallet pays on ${network}` };
+  if (offer.expiresAt <= now)
+    return { code: "invoice_expired", detail: `the invoice expired at ${new Date(offer.expiresAt).toISOString()}` };
   if (offer.validUntil !== null && offer.validUntil <= now) {
     return { code: "invoice_expired", detail: `the token stopped being valid at ${new Date(offer.validUntil).toISOString()}` };
   }
@@ -154,7 +160,8 @@ function cheapest(payable: readonly Offer[]): Offer | null {
   const rank = (offer: Offer): number => (offer.binding === "verified" ? 0 : 2) + (offer.scheme === "L402" ? 0 : 1);
   let best: Offer | null = null;
   for (const offer of payable) {
-    if (best === null || offer.amountMsat < best.amountMsat || (offer.amountMsat === best.amountMsat && rank(offer) < rank(best))) best = offer;
+    if (best === null || offer.amountMsat < best.amountMsat || (offer.amountMsat === best.amountMsat && rank(offer) < rank(best)))
+      best = offer;
   }
   return best;
 }

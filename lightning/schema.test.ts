@@ -23,14 +23,15 @@ test("invariant 9: no message repeats what was sent, wherever the fault is", asy
 
 test("checking a fetch body never throws and never lets a header break out of its line", async () => {
   const schema = strict(FetchBody);
-  const headers = fc.dictionary(fc.string({ unit: "binary", maxLength: 12 }), fc.string({ unit: "binary", maxLength: 12 }), { maxKeys: 4 });
+  const character = fc.constantFrom("a", "-", ":", " ", "\t", "\r", "\n", "\0", "é", "€", "\u{1f600}", "\ud800");
+  const headers = fc.dictionary(fc.string({ unit: character, maxLength: 4 }), fc.string({ unit: character, maxLength: 4 }), { maxKeys: 3 });
   await fc.assert(
     fc.asyncProperty(headers, async (given) => {
       const result = await schema["~standard"].validate({ url: "https://a.example/", headers: given });
       if (result.issues !== undefined) return;
       for (const [name, value] of Object.entries(result.value.headers ?? {})) expect(`${name}: ${value}`).not.toMatch(/[\r\n\0]/u);
     }),
-    { seed: 1, numRuns: 1000 },
+    { seed: 1, numRuns: 300 },
   );
 });
 

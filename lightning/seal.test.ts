@@ -43,14 +43,20 @@ describe("a sealed record", () => {
       const changed = Uint8Array.from(sealed, (byte, index) => (index === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte));
       expect(openRecord(nodeCipher, key, context, changed), `bit ${bit}`).toBeNull();
     }
-    for (let length = 0; length < sealed.length; length += 1) expect(openRecord(nodeCipher, key, context, sealed.subarray(0, length))).toBeNull();
+    for (let length = 0; length < sealed.length; length += 1)
+      expect(openRecord(nodeCipher, key, context, sealed.subarray(0, length))).toBeNull();
   });
 
   it("gives back whatever was sealed, in any context", () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 500 }), fc.string({ unit: "grapheme" }), fc.uint8Array({ minLength: 12, maxLength: 12 }), (bytes, place, once) => {
-        expect(openRecord(nodeCipher, key, place, sealRecord(nodeCipher, key, once, place, bytes))).toEqual(Uint8Array.from(bytes));
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 500 }),
+        fc.string({ unit: "grapheme" }),
+        fc.uint8Array({ minLength: 12, maxLength: 12 }),
+        (bytes, place, once) => {
+          expect(openRecord(nodeCipher, key, place, sealRecord(nodeCipher, key, once, place, bytes))).toEqual(Uint8Array.from(bytes));
+        },
+      ),
       { numRuns: 50 },
     );
   });

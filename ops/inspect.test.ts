@@ -3,22 +3,39 @@ import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { mintBolt11, type InvoicePlan } from "../sandbox/mint-bolt11.ts";
 import { mintMacaroon } from "../sandbox/mint-macaroon.ts";
 
-const LAUNCH = fileURLToPath(new URL("launch.mjs", import.meta.url));
+// Every test starts a process, on a machine that may have others to run.
+vi.setConfig({ testTimeout: 30_000 });
+
+const LAUNCH = fileURLToPath(new URL("./launch.mjs", import.meta.url).href);
 const hash = "ab".repeat(32);
 const ISO = "2023-11-14T22:13:20.000Z";
 const SECONDS = Date.parse(ISO) / 1000;
 
 const invoice = (change: Partial<InvoicePlan> = {}): string =>
-  mintBolt11({ network: "regtest", amountMsat: 10_500, paymentHash: hash, paymentSecret: new Uint8Array(32), description: "a \u001b[31mjoke", timestamp: SECONDS, expirySeconds: 600, nodeSecretKey: new Uint8Array(32).fill(1), sign: false, ...change });
+  mintBolt11({
+    network: "regtest",
+    amountMsat: 10_500,
+    paymentHash: hash,
+    paymentSecret: new Uint8Array(32),
+    description: "a \u001b[31mjoke",
+    timestamp: SECONDS,
+    expirySeconds: 600,
+    nodeSecretKey: new Uint8Array(32).fill(1),
+    sign: false,
+    ...change,
+  });
 const token = mintMacaroon({
   rootKey: new Uint8Array(32),
   paymentHash: hash,
   tokenId: "01".repeat(32),
-  caveats: [{ condition: "services", value: "joke:0" }, { condition: "joke_valid_until", value: String(SECONDS + 7200) }],
+  caveats: [
+    { condition: "services", value: "joke:0" },
+    { condition: "joke_valid_until", value: String(SECONDS + 7200) },
+  ],
 });
 const l402 = (bolt11: string, scheme = "L402"): string => `${scheme} macaroon="${token}", invoice="${bolt11}"`;
 
@@ -66,14 +83,36 @@ describe("inspect --json on standard input", () => {
     expect({ code, err }).toEqual({ code: 0, err: "" });
     const found = documents(out);
     const offer = {
-      scheme: "L402", token, invoice: invoice(), amountMsat: 10_500, paymentHash: hash, network: "regtest", expiresAt: "2023-11-14T22:23:20.000Z",
-      caveats: [{ condition: "services", value: "joke:0" }, { condition: "joke_valid_until", value: String(SECONDS + 7200) }],
-      validUntil: "2023-11-15T00:13:20.000Z", binding: "verified",
+      scheme: "L402",
+      token,
+      invoice: invoice(),
+      amountMsat: 10_500,
+      paymentHash: hash,
+      network: "regtest",
+      expiresAt: "2023-11-14T22:23:20.000Z",
+      caveats: [
+        { condition: "services", value: "joke:0" },
+        { condition: "joke_valid_until", value: String(SECONDS + 7200) },
+      ],
+      validUntil: "2023-11-15T00:13:20.000Z",
+      binding: "verified",
     };
     expect(found[0]).toEqual({ offers: [{ ...offer, scheme: "LSAT" }, offer], others: ["Payment"], choice: offer, error: null });
-    expect(found[2]).toEqual({ offers: [{ ...offer, scheme: "LSAT" }], others: ["Payment"], choice: { ...offer, scheme: "LSAT" }, error: null });
+    expect(found[2]).toEqual({
+      offers: [{ ...offer, scheme: "LSAT" }],
+      others: ["Payment"],
+      choice: { ...offer, scheme: "LSAT" },
+      error: null,
+    });
     expect(found.map((each) => (each["error"] as { code: string } | null)?.code ?? null)).toEqual([
-      null, "invalid_request", null, "invalid_request", "invalid_request", "challenge_missing", "invoice_network_mismatch", "invoice_expired",
+      null,
+      "invalid_request",
+      null,
+      "invalid_request",
+      "invalid_request",
+      "challenge_missing",
+      "invoice_network_mismatch",
+      "invoice_expired",
     ]);
   });
 
@@ -92,7 +131,11 @@ describe("inspect --json on standard input", () => {
     const odd = text.indexOf(Buffer.from("é")) + 1; // within a character
     const { code, out } = await inspect(at, [text.subarray(0, 40_001), text.subarray(40_001, odd), text.subarray(odd)]);
     expect(code).toBe(0);
-    expect(documents(out)).toMatchObject([{ error: { code: "challenge_too_large" } }, { error: { code: "challenge_malformed" } }, { others: ["X"], error: { code: "challenge_malformed" } }]);
+    expect(documents(out)).toMatchObject([
+      { error: { code: "challenge_too_large" } },
+      { error: { code: "challenge_malformed" } },
+      { others: ["X"], error: { code: "challenge_malformed" } },
+    ]);
   });
 
   it("says nothing for no input", async () => {
@@ -123,7 +166,8 @@ describe("inspect, wrongly called", () => {
 
 describe("inspect URL", () => {
   const answers: Readonly<Record<string, (response: ServerResponse) => void>> = {
-    "/paid": (response) => response.writeHead(402, { "www-authenticate": [l402(invoice(), "LSAT"), l402(invoice()), 'Payment id="x"'] }).end("payment required"),
+    "/paid": (response) =>
+      response.writeHead(402, { "www-authenticate": [l402(invoice(), "LSAT"), l402(invoice()), 'Payment id="x"'] }).end("payment required"),
     "/large": (response) => response.writeHead(402, { "www-authenticate": `X a="${"b".repeat(40_000)}", ${l402(invoice())}` }).end(),
     "/bare": (response) => response.writeHead(402).end(),
     "/free": (response) => response.writeHead(200).end("here you are"),
@@ -173,7 +217,9 @@ describe("inspect URL", () => {
   it("prints one document with --json", async () => {
     const { code, out } = await inspect(["--json", `${origin}/paid`, "--now", ISO]);
     expect(code).toBe(0);
-    expect(documents(out)).toMatchObject([{ status: 402, offers: [{}, {}], others: ["Payment"], choice: { scheme: "L402", amountMsat: 10_500 }, error: null }]);
+    expect(documents(out)).toMatchObject([
+      { status: 402, offers: [{}, {}], others: ["Payment"], choice: { scheme: "L402", amountMsat: 10_500 }, error: null },
+    ]);
   });
 
   it("reads a challenge beyond Node's own limit for headers", async () => {

@@ -84,7 +84,9 @@ async function inspectUrl(url: URL, options: Options): Promise<Inspection> {
   } catch (cause) {
     const timedOut = cause instanceof Error && cause.name === "AbortError";
     const reason = cause instanceof Error && "code" in cause ? String(cause.code) : "no answer";
-    const error: Fault = timedOut ? { code: "seller_timeout", detail: `no answer within ${TIMEOUT_MS / 1000} s` } : { code: "seller_unreachable", detail: reason };
+    const error: Fault = timedOut
+      ? { code: "seller_timeout", detail: `no answer within ${TIMEOUT_MS / 1000} s` }
+      : { code: "seller_unreachable", detail: reason };
     return { status: null, free: false, read: nothing(error) };
   }
   const status = response.statusCode ?? 0;
@@ -105,7 +107,18 @@ function document({ offers, others, choice, error }: Offers): Record<string, unk
 
 function offerDocument(offer: Offer): Record<string, unknown> {
   const { scheme, token, invoice, amountMsat, paymentHash, network, expiresAt, caveats, validUntil, binding } = offer;
-  return { scheme, token, invoice, amountMsat, paymentHash, network, expiresAt: iso(expiresAt), caveats, validUntil: validUntil === null ? null : iso(validUntil), binding };
+  return {
+    scheme,
+    token,
+    invoice,
+    amountMsat,
+    paymentHash,
+    network,
+    expiresAt: iso(expiresAt),
+    caveats,
+    validUntil: validUntil === null ? null : iso(validUntil),
+    binding,
+  };
 }
 
 function readLine(line: string, options: Options): Offers {
@@ -169,7 +182,8 @@ function forPeople(url: URL, { status, free, read }: Inspection, now: number): s
   lines.push(...aligned([["status", status === null ? "no answer" : `${status} ${STATUS_CODES[status] ?? ""}`.trim()]]));
   if (free) return [...lines, ...aligned([["answer", "free: nothing is asked for"]])];
   folded(read.offers).forEach(({ schemes, offer }, index) => {
-    const valid = offer.validUntil === null ? "as long as the seller likes" : `${iso(offer.validUntil)} (${distance(offer.validUntil, now)})`;
+    const valid =
+      offer.validUntil === null ? "as long as the seller likes" : `${iso(offer.validUntil)} (${distance(offer.validUntil, now)})`;
     lines.push(...aligned([[`offer ${index + 1}`, `${schemes.join(" and ")}, ${formatSats(offer.amountMsat)}`]]));
     lines.push(
       ...aligned(
@@ -187,16 +201,31 @@ function forPeople(url: URL, { status, free, read }: Inspection, now: number): s
     );
   });
   if (read.others.length > 0) lines.push(...aligned([["others", `${clean(read.others.join(", "))} (not paid by us)`]]));
-  if (read.choice !== null) lines.push(...aligned([["would pay", `${formatSats(read.choice.amountMsat)} under ${read.choice.scheme}, fee and policy aside`]]));
-  if (read.error !== null) lines.push(...aligned([["would pay", "nothing"], ["error", `${read.error.code}: ${clean(read.error.detail)}`]]));
+  if (read.choice !== null)
+    lines.push(...aligned([["would pay", `${formatSats(read.choice.amountMsat)} under ${read.choice.scheme}, fee and policy aside`]]));
+  if (read.error !== null)
+    lines.push(
+      ...aligned([
+        ["would pay", "nothing"],
+        ["error", `${read.error.code}: ${clean(read.error.detail)}`],
+      ]),
+    );
   return lines;
 }
 
 /** "in 23 h 59 min", "2 d 1 h ago". */
 function distance(at: number, now: number): string {
   const seconds = Math.floor(Math.abs(at - now) / 1000);
-  const units = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]] as const;
-  const from = Math.max(0, units.findIndex(([, size]) => seconds >= size));
+  const units = [
+    ["d", 86_400],
+    ["h", 3600],
+    ["min", 60],
+    ["s", 1],
+  ] as const;
+  const from = Math.max(
+    0,
+    units.findIndex(([, size]) => seconds >= size),
+  );
   let rest = seconds;
   const parts: string[] = [];
   for (const [name, size] of seconds === 0 ? [units[3]] : units.slice(from, from + 2)) {

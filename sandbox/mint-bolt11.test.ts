@@ -4,7 +4,15 @@ import { describe, expect, it } from "vitest";
 import { decodeBolt11, payeeOf } from "../lightning/bolt11.ts";
 import { mintBolt11, type InvoicePlan } from "./mint-bolt11.ts";
 
-const plan: InvoicePlan = { network: "regtest", amountMsat: 21_000, paymentHash: "12".repeat(32), paymentSecret: new Uint8Array(32), description: "L402", timestamp: 1_700_000_000, nodeSecretKey: new Uint8Array(32).fill(3) };
+const plan: InvoicePlan = {
+  network: "regtest",
+  amountMsat: 21_000,
+  paymentHash: "12".repeat(32),
+  paymentSecret: new Uint8Array(32),
+  description: "L402",
+  timestamp: 1_700_000_000,
+  nodeSecretKey: new Uint8Array(32).fill(3),
+};
 
 describe("a minted invoice", () => {
   it("is signed by the node's key, the same bytes each time", () => {

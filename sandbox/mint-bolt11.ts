@@ -95,7 +95,12 @@ function signedHash(hrp: string, words: readonly number[]): Uint8Array {
 function amount(msat: number | null): string {
   if (msat === null) return "";
   if (!Number.isSafeInteger(msat) || msat < 0) throw new RangeError("not an amount in msat");
-  for (const [multiplier, unit] of [["", 1e11], ["m", 1e8], ["u", 1e5], ["n", 100]] as const) {
+  for (const [multiplier, unit] of [
+    ["", 1e11],
+    ["m", 1e8],
+    ["u", 1e5],
+    ["n", 100],
+  ] as const) {
     if (msat % unit === 0) return `${msat / unit}${multiplier}`;
   }
   return `${msat}0p`;

@@ -3,7 +3,15 @@ import { describe, expect, it } from "vitest";
 import { mintMacaroon, verifyMacaroon } from "./mint-macaroon.ts";
 
 const rootKey = new Uint8Array(32).fill(5);
-const plan = { rootKey, paymentHash: "ab".repeat(32), tokenId: "cd".repeat(32), caveats: [{ condition: "services", value: "joke:0" }, { condition: "note", value: "x".repeat(200) }] };
+const plan = {
+  rootKey,
+  paymentHash: "ab".repeat(32),
+  tokenId: "cd".repeat(32),
+  caveats: [
+    { condition: "services", value: "joke:0" },
+    { condition: "note", value: "x".repeat(200) },
+  ],
+};
 
 describe("a minted macaroon", () => {
   it("has the bytes and the signature that go-macaroon writes, computed here by node:crypto", () => {
@@ -12,8 +20,16 @@ describe("a minted macaroon", () => {
     let key = createHmac("sha256", createHmac("sha256", "macaroons-key-generator").update(rootKey).digest()).update(identifier).digest();
     for (const note of notes) key = createHmac("sha256", key).update(note).digest();
     const expected = Buffer.concat([
-      Buffer.from([2, 1, 4]), Buffer.from("lsat"), Buffer.from([2, 66]), identifier, Buffer.from([0, 2, 15]), notes[0] ?? Buffer.of(),
-      Buffer.from([0, 2, 0xcd, 0x01]), notes[1] ?? Buffer.of(), Buffer.from([0, 0, 6, 32]), key,
+      Buffer.from([2, 1, 4]),
+      Buffer.from("lsat"),
+      Buffer.from([2, 66]),
+      identifier,
+      Buffer.from([0, 2, 15]),
+      notes[0] ?? Buffer.of(),
+      Buffer.from([0, 2, 0xcd, 0x01]),
+      notes[1] ?? Buffer.of(),
+      Buffer.from([0, 0, 6, 32]),
+      key,
     ]);
     expect(mintMacaroon(plan)).toBe(expected.toString("base64"));
   });

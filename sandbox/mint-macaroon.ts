@@ -107,7 +107,8 @@ function field(tag: number, body: Uint8Array): number[] {
 }
 
 function thirtyTwo(value: Uint8Array | string): Uint8Array {
-  const bytes = typeof value === "string" ? Uint8Array.from(value.match(/[0-9a-f]{2}/giu) ?? [], (pair) => Number.parseInt(pair, 16)) : value;
+  const bytes =
+    typeof value === "string" ? Uint8Array.from(value.match(/[0-9a-f]{2}/giu) ?? [], (pair) => Number.parseInt(pair, 16)) : value;
   if (bytes.length !== 32 || (typeof value === "string" && value.length !== 64)) throw new TypeError("an id of 32 bytes is needed");
   return bytes;
 }

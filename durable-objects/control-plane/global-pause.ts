@@ -33,7 +33,12 @@ export class GlobalPause {
     return this.#sql.transaction(() => {
       if (this.read().active === active) return this.read();
       this.#sql.rows("UPDATE pause SET active = ?, version = version + 1 WHERE only = 1", active ? 1 : 0);
-      this.#sql.rows("INSERT INTO switch_change (switch, active, by, at) VALUES ('global_pause', ?, ?, ?)", active ? 1 : 0, by, this.#now());
+      this.#sql.rows(
+        "INSERT INTO switch_change (switch, active, by, at) VALUES ('global_pause', ?, ?, ?)",
+        active ? 1 : 0,
+        by,
+        this.#now(),
+      );
       return this.read();
     });
   }

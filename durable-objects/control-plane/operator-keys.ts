@@ -22,19 +22,32 @@ export class OperatorKeys {
     const held = this.#sql.rows<{ hash: string }>("SELECT hash FROM operator_key WHERE key_id = ?", key.keyId)[0];
     if (held !== undefined && held.hash !== key.hash) throw new Error("another operator key has this id");
     if (held !== undefined) return;
-    this.#sql.rows("INSERT INTO operator_key (key_id, hash, label, created_at) VALUES (?, ?, ?, ?)", key.keyId, key.hash, key.label, key.createdAt);
+    this.#sql.rows(
+      "INSERT INTO operator_key (key_id, hash, label, created_at) VALUES (?, ?, ?, ?)",
+      key.keyId,
+      key.hash,
+      key.label,
+      key.createdAt,
+    );
   }
 
   hash(keyId: string): string | null {
-    return this.#sql.rows<{ hash: string }>("SELECT hash FROM operator_key WHERE key_id = ? AND revoked_at IS NULL", keyId)[0]?.hash ?? null;
+    return (
+      this.#sql.rows<{ hash: string }>("SELECT hash FROM operator_key WHERE key_id = ? AND revoked_at IS NULL", keyId)[0]?.hash ?? null
+    );
   }
 
   all(): readonly OperatorKeyView[] {
-    return this.#sql.rows<OperatorKeyView>("SELECT key_id AS keyId, label, created_at AS createdAt, revoked_at AS revokedAt FROM operator_key ORDER BY created_at, key_id");
+    return this.#sql.rows<OperatorKeyView>(
+      "SELECT key_id AS keyId, label, created_at AS createdAt, revoked_at AS revokedAt FROM operator_key ORDER BY created_at, key_id",
+    );
   }
 
   /** Keeps the first instant of revocation. @returns whether there is such a key */
   revoke(keyId: string, at: number): boolean {
-    return this.#sql.rows("UPDATE operator_key SET revoked_at = COALESCE(revoked_at, ?) WHERE key_id = ? RETURNING key_id", at, keyId).length === 1;
+    return (
+      this.#sql.rows("UPDATE operator_key SET revoked_at = COALESCE(revoked_at, ?) WHERE key_id = ? RETURNING key_id", at, keyId).length ===
+      1
+    );
   }
 }

@@ -21,20 +21,31 @@ function makeOwner(owner: string, global: GlobalPausePort): { readonly sql: Node
   return { sql, control: new OwnerControlPlane(owner, { sql, now: () => NOW, global }) };
 }
 
-const near = (pause: GlobalPause): GlobalPausePort => ({ read: async () => pause.read(), set: async (active, by) => pause.set(active, by) });
+const near = (pause: GlobalPause): GlobalPausePort => ({
+  read: async () => pause.read(),
+  set: async (active, by) => pause.set(active, by),
+});
 
 const shared = near(makeGlobal());
 controlPlaneContract("the embedded core", async () => ({
-  owner: "ada", control: makeOwner("ada", shared).control, strangerName: "bob", stranger: makeOwner("bob", shared).control,
+  owner: "ada",
+  control: makeOwner("ada", shared).control,
+  strangerName: "bob",
+  stranger: makeOwner("bob", shared).control,
 }));
 
 describe("the owner's core", () => {
   it("invariant 10: says nothing while the global object is away, but takes the owner's own switch at once", async () => {
     let away = true;
     const pause = near(makeGlobal());
-    const { control } = makeOwner("ada", { set: pause.set, read: async () => (away ? Promise.reject(new Error("the network is gone")) : pause.read()) });
+    const { control } = makeOwner("ada", {
+      set: pause.set,
+      read: async () => (away ? Promise.reject(new Error("the network is gone")) : pause.read()),
+    });
     await control.createWallet(walletRecord("ada", "w1"), walletEnvelope("ada", "w1"));
-    const failures = await Promise.all([control.security("w1"), control.setOwnerKillSwitch(true, "operator")].map((call) => call.catch((error: unknown) => error)));
+    const failures = await Promise.all(
+      [control.security("w1"), control.setOwnerKillSwitch(true, "operator")].map((call) => call.catch((error: unknown) => error)),
+    );
     expect(failures).toEqual([new Error("the network is gone"), new Error("the network is gone")]);
     away = false;
     expect(await control.security("w1")).toMatchObject({ ownerKillSwitch: true });
@@ -42,7 +53,10 @@ describe("the owner's core", () => {
 
   it("invariant 11: an answer of the global object that was overtaken does not undo a pause", async () => {
     const replies: ((state: GlobalState) => void)[] = [];
-    const { control } = makeOwner("ada", { read: () => new Promise((resolve) => replies.push(resolve)), set: async () => ({ version: 2, active: true }) });
+    const { control } = makeOwner("ada", {
+      read: () => new Promise((resolve) => replies.push(resolve)),
+      set: async () => ({ version: 2, active: true }),
+    });
     await control.createWallet(walletRecord("ada", "w1"), walletEnvelope("ada", "w1"));
     const early = control.security("w1");
     const paused = await control.setGlobalPause(true, "operator");
@@ -52,7 +66,10 @@ describe("the owner's core", () => {
 
   it("invariant 11: no two different states share a version, in whatever order the global object answers", async () => {
     const replies: ((state: GlobalState) => void)[] = [];
-    const { control } = makeOwner("ada", { read: () => new Promise((resolve) => replies.push(resolve)), set: () => Promise.reject(new Error("not used")) });
+    const { control } = makeOwner("ada", {
+      read: () => new Promise((resolve) => replies.push(resolve)),
+      set: () => Promise.reject(new Error("not used")),
+    });
     await control.createWallet(walletRecord("ada", "w1"), walletEnvelope("ada", "w1"));
     // The first asks before the pause and is answered after the owner's switch; the second sees the pause and not the switch.
     const first = control.security("w1");
@@ -62,7 +79,9 @@ describe("the owner's core", () => {
     const third = control.setOwnerKillSwitch(true, "operator");
     replies[0]?.({ version: 5, active: false });
     replies[2]?.({ version: 6, active: true });
-    expect([seen, await first, await third].map(({ version, globalPause, ownerKillSwitch }) => ({ version, globalPause, ownerKillSwitch }))).toEqual([
+    expect(
+      [seen, await first, await third].map(({ version, globalPause, ownerKillSwitch }) => ({ version, globalPause, ownerKillSwitch })),
+    ).toEqual([
       { version: 7, globalPause: true, ownerKillSwitch: false },
       { version: 8, globalPause: true, ownerKillSwitch: true },
       { version: 8, globalPause: true, ownerKillSwitch: true },

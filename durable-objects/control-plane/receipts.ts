@@ -28,7 +28,8 @@ export class ReceiptStore {
       if (receipt.walletId !== walletId || receipt.owner !== this.#owner) throw new Error("a receipt of another wallet");
       if (receipt.sequence > sequence + 1) break;
       if (receipt.sequence <= sequence) {
-        if (this.#idAt(walletId, receipt.sequence) !== record.receiptId) throw new Error(`receipt ${receipt.sequence} is not the one held under this number`);
+        if (this.#idAt(walletId, receipt.sequence) !== record.receiptId)
+          throw new Error(`receipt ${receipt.sequence} is not the one held under this number`);
         continue;
       }
       if (receiptId(receipt) !== record.receiptId) throw new Error(`receipt ${receipt.sequence} does not hash to its id`);
@@ -36,7 +37,11 @@ export class ReceiptStore {
       this.#sql.rows(
         "INSERT INTO receipt (wallet_id, sequence, receipt_id, chain, facts) VALUES (?, ?, ?, ?, ?)",
         // A Receipt is plain JSON; its interface just has no index signature.
-        walletId, receipt.sequence, record.receiptId, record.chain, canonicalJson(receipt as unknown as Json),
+        walletId,
+        receipt.sequence,
+        record.receiptId,
+        record.chain,
+        canonicalJson(receipt as unknown as Json),
       );
       sequence = receipt.sequence;
       chain = record.chain;
@@ -45,11 +50,17 @@ export class ReceiptStore {
   }
 
   #last(walletId: string): { readonly sequence: number; readonly chain: string } {
-    const last = this.#sql.rows<{ sequence: number; chain: string }>("SELECT sequence, chain FROM receipt WHERE wallet_id = ? ORDER BY sequence DESC LIMIT 1", walletId)[0];
+    const last = this.#sql.rows<{ sequence: number; chain: string }>(
+      "SELECT sequence, chain FROM receipt WHERE wallet_id = ? ORDER BY sequence DESC LIMIT 1",
+      walletId,
+    )[0];
     return last ?? { sequence: 0, chain: GENESIS };
   }
 
   #idAt(walletId: string, sequence: number): string | null {
-    return this.#sql.rows<{ receipt_id: string }>("SELECT receipt_id FROM receipt WHERE wallet_id = ? AND sequence = ?", walletId, sequence)[0]?.receipt_id ?? null;
+    return (
+      this.#sql.rows<{ receipt_id: string }>("SELECT receipt_id FROM receipt WHERE wallet_id = ? AND sequence = ?", walletId, sequence)[0]
+        ?.receipt_id ?? null
+    );
   }
 }

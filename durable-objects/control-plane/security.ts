@@ -45,7 +45,12 @@ export class Security {
     this.#sql.transaction(() => {
       if (this.#row().kill_switch === (active ? 1 : 0)) return;
       this.#sql.rows("UPDATE security SET kill_switch = ?, version = version + 1 WHERE only = 1", active ? 1 : 0);
-      this.#sql.rows("INSERT INTO switch_change (switch, active, by, at) VALUES ('owner_kill_switch', ?, ?, ?)", active ? 1 : 0, by, this.#now());
+      this.#sql.rows(
+        "INSERT INTO switch_change (switch, active, by, at) VALUES ('owner_kill_switch', ?, ?, ?)",
+        active ? 1 : 0,
+        by,
+        this.#now(),
+      );
     });
     return this.read(() => 0);
   }
@@ -57,9 +62,18 @@ export class Security {
 
   #answer(global: GlobalState, epoch: () => number): SecurityState {
     if (global.version > this.#row().seen_global_version)
-      this.#sql.rows("UPDATE security SET seen_global_version = ?, seen_global_pause = ? WHERE only = 1", global.version, global.active ? 1 : 0);
+      this.#sql.rows(
+        "UPDATE security SET seen_global_version = ?, seen_global_pause = ? WHERE only = 1",
+        global.version,
+        global.active ? 1 : 0,
+      );
     const row = this.#row();
-    return { version: row.version + row.seen_global_version, globalPause: row.seen_global_pause === 1, ownerKillSwitch: row.kill_switch === 1, epoch: epoch() };
+    return {
+      version: row.version + row.seen_global_version,
+      globalPause: row.seen_global_pause === 1,
+      ownerKillSwitch: row.kill_switch === 1,
+      epoch: epoch(),
+    };
   }
 
   #row(): Row {

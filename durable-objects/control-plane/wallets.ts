@@ -29,9 +29,20 @@ export class Wallets {
     if (held !== null) return { created: false, record: held };
     this.#sql.rows(
       "INSERT INTO wallet (wallet_id, label, network, backend, epoch, wallet_source, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-      record.walletId, record.label, record.network, record.backend, record.epoch, record.walletSource, record.createdAt,
+      record.walletId,
+      record.label,
+      record.network,
+      record.backend,
+      record.epoch,
+      record.walletSource,
+      record.createdAt,
     );
-    this.#sql.rows("INSERT INTO envelope (wallet_id, kek_version, document) VALUES (?, ?, ?)", record.walletId, envelope.kekVersion, JSON.stringify(envelope));
+    this.#sql.rows(
+      "INSERT INTO envelope (wallet_id, kek_version, document) VALUES (?, ?, ?)",
+      record.walletId,
+      envelope.kekVersion,
+      JSON.stringify(envelope),
+    );
     return { created: true, record: this.get(record.walletId) };
   }
 
@@ -48,7 +59,9 @@ export class Wallets {
   }
 
   all(): readonly WalletRecord[] {
-    return this.#sql.rows<Row>(`SELECT ${COLUMNS} FROM wallet ORDER BY created_at, wallet_id`).map((row) => ({ ...row, owner: this.#owner }));
+    return this.#sql
+      .rows<Row>(`SELECT ${COLUMNS} FROM wallet ORDER BY created_at, wallet_id`)
+      .map((row) => ({ ...row, owner: this.#owner }));
   }
 
   /** @throws Error when what is stored cannot be read as an envelope any more */
@@ -66,17 +79,27 @@ export class Wallets {
     this.#sql.rows(
       `INSERT INTO snapshot (wallet_id, at, status, open_rows) VALUES (?, ?, ?, ?)
        ON CONFLICT (wallet_id) DO UPDATE SET at = excluded.at, status = excluded.status, open_rows = excluded.open_rows WHERE excluded.at >= snapshot.at`,
-      snapshot.walletId, snapshot.at, JSON.stringify(snapshot.status), snapshot.openRows,
+      snapshot.walletId,
+      snapshot.at,
+      JSON.stringify(snapshot.status),
+      snapshot.openRows,
     );
   }
 
   snapshot(walletId: string): WalletSnapshot | null {
-    const row = this.#sql.rows<{ at: number; status: string; open_rows: number }>("SELECT at, status, open_rows FROM snapshot WHERE wallet_id = ?", walletId)[0];
+    const row = this.#sql.rows<{ at: number; status: string; open_rows: number }>(
+      "SELECT at, status, open_rows FROM snapshot WHERE wallet_id = ?",
+      walletId,
+    )[0];
     // Written by us, from a value of this type.
-    return row === undefined ? null : { walletId, at: row.at, status: JSON.parse(row.status) as WalletSnapshot["status"], openRows: row.open_rows };
+    return row === undefined
+      ? null
+      : { walletId, at: row.at, status: JSON.parse(row.status) as WalletSnapshot["status"], openRows: row.open_rows };
   }
 
   withOpenRows(): readonly string[] {
-    return this.#sql.rows<{ wallet_id: string }>("SELECT wallet_id FROM snapshot WHERE open_rows > 0 ORDER BY wallet_id").map((row) => row.wallet_id);
+    return this.#sql
+      .rows<{ wallet_id: string }>("SELECT wallet_id FROM snapshot WHERE open_rows > 0 ORDER BY wallet_id")
+      .map((row) => row.wallet_id);
   }
 }

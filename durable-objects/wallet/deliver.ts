@@ -12,7 +12,7 @@ import type { Vault } from "./vault.ts";
 export function refused(vault: Vault, row: PurchaseRow, credentialId: string): Refusal | null {
   const { journal, credentials } = vault;
   const credential = credentials.get(credentialId);
-  if (credential === null || row.credential_id !== credentialId) return refusal(row.id, "invalid_request", "this purchase was not given that credential");
+  if (credential === null) return refusal(row.id, "invalid_request", "this purchase was not given that credential");
   if (credential.state === "fresh" || credential.state === "refused") {
     credentials.refuse(credentialId);
     const buyer = journal.purchase(credential.purchase_id);

@@ -120,12 +120,21 @@ function find(vault: Vault, request: PayRequest): Found {
   if (row === null) return refusal(request.purchaseId, "not_found", "no such purchase: open it first");
   if (row.budget !== caller.principal.budget || row.caller !== caller.principal.caller) return refusal(request.purchaseId, "forbidden");
   if (isOpenPayment(row.state)) return { kind: "follow", purchaseId: row.id, leaderId: row.id };
-  if (request.refusedCredentialId !== null) {
-    const word = refused(vault, row, request.refusedCredentialId);
-    if (word !== null) return word;
-  } else if (row.state !== "opened") {
+  const { refusedCredentialId } = request;
+  const wasHanded = refusedCredentialId !== null && row.credential_id === refusedCredentialId;
+  // Said already, and the reply was lost: the same word again.
+  if (row.state !== "opened" && !(wasHanded && isPaid(row.state))) {
     const word = landed(vault, row.id, row.id);
     return word.kind === "pending" ? { kind: "follow", purchaseId: row.id, leaderId: row.id } : word;
+  }
+  if (refusedCredentialId !== null && !wasHanded) {
+    const since = row.credential_id === null ? null : vault.credentials.get(row.credential_id);
+    const credential = since === null ? null : vault.hand(row, since);
+    return credential === null ? refusal(row.id, "invalid_request", "this purchase was not given that credential") : { kind: "credential", credential, limits: vault.limits };
+  }
+  if (refusedCredentialId !== null) {
+    const word = refused(vault, row, refusedCredentialId);
+    if (word !== null) return word;
   }
   const now = vault.clock.now();
   const wallet = vault.wallet();

@@ -58,7 +58,16 @@ export async function btcd(children: Children, executable: string, dir: string):
 function callBtcd(port: number, certPath: string, login: string, method: string, params: readonly unknown[]): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
-      { host: "127.0.0.1", port, servername: "localhost", ca: readFileSync(certPath), method: "POST", path: "/", auth: login, headers: { "content-type": "application/json" } },
+      {
+        host: "127.0.0.1",
+        port,
+        servername: "localhost",
+        ca: readFileSync(certPath),
+        method: "POST",
+        path: "/",
+        auth: login,
+        headers: { "content-type": "application/json" },
+      },
       (answer) => {
         let text = "";
         answer.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));

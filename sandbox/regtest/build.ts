@@ -35,12 +35,21 @@ export type BuildResult =
  * @param onProgress one line per stage, and one at least every 10 s while a stage lasts
  */
 export async function buildRegtest(onProgress: (line: string) => void = () => {}): Promise<BuildResult> {
-  const [mod, sum, go] = await Promise.all([readFile(join(MODULE, "go.mod"), "utf8"), readFile(join(MODULE, "go.sum"), "utf8"), goVersion()]);
+  const [mod, sum, go] = await Promise.all([
+    readFile(join(MODULE, "go.mod"), "utf8"),
+    readFile(join(MODULE, "go.sum"), "utf8"),
+    goVersion(),
+  ]);
   const wanted = /^go (\S+)$/m.exec(mod)?.[1] ?? "1";
-  if (go === null) return unavailable("go_missing", `regtest needs Go ${wanted} or newer to build btcd, lnd and Aperture; no "go" was found on PATH`);
-  if (!atLeast(go, wanted)) return unavailable("go_too_old", `regtest needs Go ${wanted} or newer to build btcd, lnd and Aperture; this machine has ${go}`);
+  if (go === null)
+    return unavailable("go_missing", `regtest needs Go ${wanted} or newer to build btcd, lnd and Aperture; no "go" was found on PATH`);
+  if (!atLeast(go, wanted))
+    return unavailable("go_too_old", `regtest needs Go ${wanted} or newer to build btcd, lnd and Aperture; this machine has ${go}`);
 
-  const key = createHash("sha256").update(JSON.stringify([mod, sum, TAGS, go, process.platform, process.arch])).digest("hex").slice(0, 20);
+  const key = createHash("sha256")
+    .update(JSON.stringify([mod, sum, TAGS, go, process.platform, process.arch]))
+    .digest("hex")
+    .slice(0, 20);
   const home = join(CACHE, key);
   if (existsSync(home)) return { kind: "ready", binaries: binariesIn(home), go, built: false };
 

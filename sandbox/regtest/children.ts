@@ -56,7 +56,8 @@ export function holdChildren(dir: string): Children {
   };
   process.once("exit", onExit);
 
-  const ended = (child: ChildProcess) => new Promise<void>((resolve) => void (alive.has(child) ? child.once("exit", () => resolve()) : resolve()));
+  const ended = (child: ChildProcess) =>
+    new Promise<void>((resolve) => void (alive.has(child) ? child.once("exit", () => resolve()) : resolve()));
 
   const start = (name: string, executable: string, args: readonly string[]): Child => {
     const logFile = join(dir, `${name}.log`);

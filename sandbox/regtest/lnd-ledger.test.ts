@@ -2,7 +2,14 @@ import { expect, test } from "vitest";
 import { msat } from "../../lightning/msat.ts";
 import { ledgerOfLnd } from "./lnd-ledger.ts";
 
-const payment = (status: string, more: object = {}) => ({ payment_hash: "aa".repeat(32), value_msat: "21000", creation_date: "1700000000", status, fee_msat: "0", ...more });
+const payment = (status: string, more: object = {}) => ({
+  payment_hash: "aa".repeat(32),
+  value_msat: "21000",
+  creation_date: "1700000000",
+  status,
+  fee_msat: "0",
+  ...more,
+});
 
 test("settled, failed and open payments are counted apart, and only what settled is summed", () => {
   const ledger = ledgerOfLnd(
@@ -25,11 +32,16 @@ test("settled, failed and open payments are counted apart, and only what settled
 });
 
 test("invariant 9: the ledger carries no preimage", () => {
-  const text = JSON.stringify(ledgerOfLnd({ payments: [payment("SUCCEEDED", { payment_preimage: "cd".repeat(32), payment_request: "lnbcrt1" })] }, msat(0)));
+  const text = JSON.stringify(
+    ledgerOfLnd({ payments: [payment("SUCCEEDED", { payment_preimage: "cd".repeat(32), payment_request: "lnbcrt1" })] }, msat(0)),
+  );
   expect(text).not.toContain("cd".repeat(32));
   expect(text).not.toContain("lnbcrt1");
 });
 
-test.each([[null], [{}], [{ payments: [{}] }], [{ payments: [payment("NEW_STATE")] }]])("a list that cannot be read is an error, never an empty ledger: %j", (value) => {
-  expect(() => ledgerOfLnd(value, msat(0))).toThrow(/cannot be read/u);
-});
+test.each([[null], [{}], [{ payments: [{}] }], [{ payments: [payment("NEW_STATE")] }]])(
+  "a list that cannot be read is an error, never an empty ledger: %j",
+  (value) => {
+    expect(() => ledgerOfLnd(value, msat(0))).toThrow(/cannot be read/u);
+  },
+);

@@ -40,12 +40,18 @@ test.each(["IN_FLIGHT", "INITIATED"])("%s is in flight", (status) => {
   expect(readPayment({ status })).toEqual({ kind: "in_flight" });
 });
 
-test.each([[null], [{}], [[]], ["SUCCEEDED"], [{ status: "UNKNOWN" }], [{ ...succeeded, fee_msat: "-1" }], [{ ...succeeded, fee_msat: "9007199254740993" }], [{ ...succeeded, fee_msat: undefined }]])(
-  "what is not a payment is not guessed at: %j",
-  (value) => {
-    expect(readPayment(value)).toBeNull();
-  },
-);
+test.each([
+  [null],
+  [{}],
+  [[]],
+  ["SUCCEEDED"],
+  [{ status: "UNKNOWN" }],
+  [{ ...succeeded, fee_msat: "-1" }],
+  [{ ...succeeded, fee_msat: "9007199254740993" }],
+  [{ ...succeeded, fee_msat: undefined }],
+])("what is not a payment is not guessed at: %j", (value) => {
+  expect(readPayment(value)).toBeNull();
+});
 
 test("invariant 4: only `payment isn't initiated` means that nothing was sent; every other error has to be asked about", () => {
   expect(readRefusal(5, "payment isn't initiated")).toEqual({ kind: "never_initiated" });
@@ -65,5 +71,11 @@ test("an expired invoice is refused by lnd before anything is sent", () => {
 });
 
 test("Go versions are compared number by number", () => {
-  expect([atLeast("1.26.8", "1.26.0"), atLeast("1.9", "1.26.0"), atLeast("1.26", "1.26.0"), atLeast("2.0", "1.26.0"), atLeast("1.25.9", "1.26.0")]).toEqual([true, false, true, true, false]);
+  expect([
+    atLeast("1.26.8", "1.26.0"),
+    atLeast("1.9", "1.26.0"),
+    atLeast("1.26", "1.26.0"),
+    atLeast("2.0", "1.26.0"),
+    atLeast("1.25.9", "1.26.0"),
+  ]).toEqual([true, false, true, true, false]);
 });

@@ -11,7 +11,9 @@ export const NOT_FOUND = 5;
 export const ALREADY_EXISTS = 6;
 
 /** One line of lnd's answer: a result, or the error of the gRPC gateway. */
-export type LndReply = { readonly kind: "ok"; readonly value: unknown } | { readonly kind: "refused"; readonly code: number; readonly message: string };
+export type LndReply =
+  | { readonly kind: "ok"; readonly value: unknown }
+  | { readonly kind: "refused"; readonly code: number; readonly message: string };
 
 /** @returns the payment, or null for a JSON that is not lnd's `Payment`: the caller must not guess. */
 export function readPayment(value: unknown): NodePayment | null {

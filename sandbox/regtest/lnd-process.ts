@@ -61,7 +61,10 @@ export async function lndProcess(name: string, children: Children, executable: s
         "--debuglevel=info",
       ]);
       // The file's name exists a moment before its bytes do.
-      const macaroonHex = await child.until("macaroon", async () => (await readFile(join(macaroonDir, "admin.macaroon"))).toString("hex") || null);
+      const macaroonHex = await child.until(
+        "macaroon",
+        async () => (await readFile(join(macaroonDir, "admin.macaroon"))).toString("hex") || null,
+      );
       const connection = connectLnd({ restPort, tlsCertPath, macaroonHex });
       rest = connection;
       await child.until("REST", async () => {

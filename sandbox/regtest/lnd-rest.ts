@@ -43,7 +43,10 @@ export function connectLnd(connection: LndConnection): LndRest {
 
   const send = (path: string, body: unknown, signal?: AbortSignal) =>
     new Promise<IncomingMessage>((resolve, reject) => {
-      const outgoing = request({ ...options, path, method: body === undefined ? "GET" : "POST", ...(signal === undefined ? {} : { signal }) }, resolve);
+      const outgoing = request(
+        { ...options, path, method: body === undefined ? "GET" : "POST", ...(signal === undefined ? {} : { signal }) },
+        resolve,
+      );
       outgoing.once("error", (error: NodeJS.ErrnoException) => reject(unreachable(path, error.code ?? error.name)));
       outgoing.end(body === undefined ? undefined : JSON.stringify(body));
     });

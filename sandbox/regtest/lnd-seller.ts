@@ -27,7 +27,10 @@ export async function holdInvoice(seller: LndRest, amountMsat: number, preimage:
 
 /** Resolves when the payment of a hold invoice has come in and is held. */
 export async function held(seller: LndRest, paymentHash: string): Promise<void> {
-  await seller.first(`/v2/invoices/subscribe/${urlBase64OfHex(paymentHash)}`, (reply) => reply.kind === "ok" && field(reply.value, "state") === "ACCEPTED");
+  await seller.first(
+    `/v2/invoices/subscribe/${urlBase64OfHex(paymentHash)}`,
+    (reply) => reply.kind === "ok" && field(reply.value, "state") === "ACCEPTED",
+  );
 }
 
 /** Takes the money of a held payment, and gives its preimage away. */

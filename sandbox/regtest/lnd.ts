@@ -38,7 +38,13 @@ export function lndNode(connection: LndConnection): LightningNode & { close(): v
     return known;
   };
 
-  const send = async (bolt11: string, paymentHash: string, maxFeeMsat: number, waitMs: number, signal: AbortSignal): Promise<NodePayment> => {
+  const send = async (
+    bolt11: string,
+    paymentHash: string,
+    maxFeeMsat: number,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<NodePayment> => {
     const order = {
       payment_request: bolt11,
       // How long lnd looks for routes; parts that are on their way are waited for beyond it.

@@ -28,14 +28,21 @@ export async function startRegtestSandbox(options: RegtestOptions & { readonly e
   const network = await startRegtest(options);
   const node = lndNode(network.payerConnection);
   try {
-    const executor = await startExecutor({ node, version: "regtest", ...(options.executorToken === undefined ? {} : { token: options.executorToken }) });
+    const executor = await startExecutor({
+      node,
+      version: "regtest",
+      ...(options.executorToken === undefined ? {} : { token: options.executorToken }),
+    });
     return {
       sellerUrl: network.sellerUrl,
       executorUrl: executor.url,
       executorToken: executor.token,
       network,
       async ledger() {
-        const [payments, spendable] = await Promise.all([expectOk(network.payer.call("/v1/payments?include_incomplete=true")), node.spendableMsat()]);
+        const [payments, spendable] = await Promise.all([
+          expectOk(network.payer.call("/v1/payments?include_incomplete=true")),
+          node.spendableMsat(),
+        ]);
         return ledgerOfLnd(payments, spendable);
       },
       sellerRequests: () => network.aperture.requests(),
@@ -55,7 +62,18 @@ export async function startRegtestSandbox(options: RegtestOptions & { readonly e
 function print({ sellerUrl, executorUrl, executorToken, network }: RegtestSandbox, json: boolean): void {
   if (json) {
     const { upstreamUrl, startedMs } = network;
-    console.log(JSON.stringify({ network: "regtest", sellerUrl, executorUrl, executorToken, upstreamUrl, startedMs, pid: process.pid, services: SERVICES }));
+    console.log(
+      JSON.stringify({
+        network: "regtest",
+        sellerUrl,
+        executorUrl,
+        executorToken,
+        upstreamUrl,
+        startedMs,
+        pid: process.pid,
+        services: SERVICES,
+      }),
+    );
     return;
   }
   const prices = SERVICES.map((service) => `${service.path} ${service.auth === "off" ? "free" : `${service.priceSats} sat`}`).join(", ");

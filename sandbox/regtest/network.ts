@@ -77,7 +77,11 @@ export async function startRegtest({ dir = tmpdir(), services = SERVICES, onProg
     const nodes = await startNodes(children, build.binaries, home, stage);
     const [payer, seller] = [nodes.payer.rest(), nodes.seller.rest()];
     open.push(payer, seller);
-    const aperture = await startAperture(children, build.binaries.aperture, home, { seller: nodes.seller, upstream: hostOf(upstream), services });
+    const aperture = await startAperture(children, build.binaries.aperture, home, {
+      seller: nodes.seller,
+      upstream: hostOf(upstream),
+      services,
+    });
     stage("Aperture serves");
     const payerRights = await payerConnection(payer);
     return {
@@ -96,7 +100,12 @@ export async function startRegtest({ dir = tmpdir(), services = SERVICES, onProg
   }
 }
 
-async function startNodes(children: Children, binaries: Binaries, home: string, stage: (what: string) => void): Promise<{ payer: LndProcess; seller: LndProcess }> {
+async function startNodes(
+  children: Children,
+  binaries: Binaries,
+  home: string,
+  stage: (what: string) => void,
+): Promise<{ payer: LndProcess; seller: LndProcess }> {
   const chain = await btcd(children, binaries.btcd, home);
   let btcdChild = await chain.start(null);
   const payer = await lndProcess("payer", children, binaries.lnd, home, chain);
@@ -115,7 +124,10 @@ async function startNodes(children: Children, binaries: Binaries, home: string, 
 
   const [payerChild, sellerChild] = await Promise.all([payer.start(), seller.start()]);
   await Promise.all([payerChild.until("chain", () => synced(payer.rest())), sellerChild.until("chain", () => synced(seller.rest()))]);
-  await payerChild.until("funds", async () => text(await expectOk(payer.rest().call("/v1/balance/blockchain")), "confirmed_balance") !== "0");
+  await payerChild.until(
+    "funds",
+    async () => text(await expectOk(payer.rest().call("/v1/balance/blockchain")), "confirmed_balance") !== "0",
+  );
   stage("both nodes are in sync");
 
   await openChannel(chain, { payer, payerChild, seller, sellerChild });
@@ -125,7 +137,12 @@ async function startNodes(children: Children, binaries: Binaries, home: string, 
 
 async function openChannel(
   chain: Btcd,
-  { payer, payerChild, seller, sellerChild }: { readonly payer: LndProcess; readonly payerChild: Child; readonly seller: LndProcess; readonly sellerChild: Child },
+  {
+    payer,
+    payerChild,
+    seller,
+    sellerChild,
+  }: { readonly payer: LndProcess; readonly payerChild: Child; readonly seller: LndProcess; readonly sellerChild: Child },
 ): Promise<void> {
   const key = text(await expectOk(seller.rest().call("/v1/getinfo")), "identity_pubkey");
   await expectOk(payer.rest().call("/v1/peers", { addr: { pubkey: key, host: `127.0.0.1:${seller.peerPort}` }, perm: true }));

@@ -26,9 +26,15 @@ describe("the control plane's object", () => {
   });
 
   it("invariant 17: the object named global has no owner's part, an owner's has not the pause, and no other name is served", async () => {
-    const said = (call: Promise<unknown>): Promise<string> => call.then(() => "answered", (error: unknown) => String(error));
+    const said = (call: Promise<unknown>): Promise<string> =>
+      call.then(
+        () => "answered",
+        (error: unknown) => String(error),
+      );
     expect(await said(env.CONTROL_PLANE.getByName("global").wallets())).toContain("has no owner");
-    expect(await said(env.CONTROL_PLANE.getByName(`owner:${fresh()}`).writeGlobalPause(true, "somebody"))).toContain("only the global object");
+    expect(await said(env.CONTROL_PLANE.getByName(`owner:${fresh()}`).writeGlobalPause(true, "somebody"))).toContain(
+      "only the global object",
+    );
     expect(await said(env.CONTROL_PLANE.getByName("owner:").wallets())).toContain("named");
     expect(await said(env.CONTROL_PLANE.get(env.CONTROL_PLANE.newUniqueId()).wallets())).toContain("named");
   });
@@ -41,9 +47,22 @@ describe("the control plane's object", () => {
 
   it("keeps only STRICT tables", async () => {
     const tables = await runInDurableObject(env.CONTROL_PLANE.getByName(`owner:${fresh()}`), (_object, state) =>
-      state.storage.sql.exec<{ name: string; strict: number }>("SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT GLOB 'sqlite_*' AND name NOT GLOB '_cf_*'").toArray(),
+      state.storage.sql
+        .exec<{ name: string; strict: number }>(
+          "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT GLOB 'sqlite_*' AND name NOT GLOB '_cf_*'",
+        )
+        .toArray(),
     );
-    expect(tables.map(({ name }) => name).toSorted()).toEqual(["envelope", "migration", "operator_key", "receipt", "security", "snapshot", "switch_change", "wallet"]);
+    expect(tables.map(({ name }) => name).toSorted()).toEqual([
+      "envelope",
+      "migration",
+      "operator_key",
+      "receipt",
+      "security",
+      "snapshot",
+      "switch_change",
+      "wallet",
+    ]);
     expect(tables.filter(({ strict }) => strict !== 1)).toEqual([]);
   });
 });

@@ -6,8 +6,8 @@ export interface Outside {
   readonly url: string;
   /** Paths in the order in which they came. */
   readonly seen: readonly string[];
-  /** Resolves when this path has been asked for the n-th time. */
-  arrived(path: string, times?: number): Promise<void>;
+  /** Resolves once this path has been asked for. */
+  arrived(path: string): Promise<void>;
   /** Resolves when the connection of a held request is given up by the other side. */
   givenUp(path: string): Promise<void>;
   /** Answers what is held under this path, and from now on at once. */
@@ -51,7 +51,7 @@ export async function startOutside(isHeld: (path: string) => boolean): Promise<O
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
-    arrived: (path, times = 1) => until(() => seen.filter((other) => other === path).length >= times),
+    arrived: (path) => until(() => seen.includes(path)),
     givenUp: (path) => until(() => gone.has(path)),
     release: (path) => {
       released.add(path);

@@ -72,7 +72,10 @@ export class Probe extends DurableObject<ProbeEnv> {
       await Promise.resolve();
       throw new Error("too late to undo anything");
     });
-    return later.then(() => "resolved", () => "rejected");
+    return later.then(
+      () => "resolved",
+      () => "rejected",
+    );
   }
 
   async throwAfterWrite(): Promise<void> {
@@ -93,6 +96,7 @@ export class Probe extends DurableObject<ProbeEnv> {
   override async alarm(): Promise<void> {
     await this.#ask(`alarm/${this.ctx.id.name}`);
     this.#note("alarm done");
+    await this.#ask(`alarm-done/${this.ctx.id.name}`);
   }
 
   /** A payment's shape: a row, a call to the outside that takes its time, another row. */
@@ -100,7 +104,7 @@ export class Probe extends DurableObject<ProbeEnv> {
     return this.#work();
   }
 
-  /** The same, but it belongs to the object: the caller gets an answer at once. */
+  /** The same, but its caller has had the answer before it is done. */
   async startSlow(): Promise<string> {
     void this.#work();
     return "started";
@@ -119,7 +123,7 @@ export class Probe extends DurableObject<ProbeEnv> {
       case "nothing":
         return;
       case "microtasks":
-        for (let turn = 0; turn < 100; turn += 1) await null;
+        for (let turn = 0; turn < 100; turn += 1) await Promise.resolve();
         return;
       case "webcrypto":
         await crypto.subtle.digest("SHA-256", new Uint8Array(1000));
@@ -142,7 +146,10 @@ export class Probe extends DurableObject<ProbeEnv> {
   }
 
   #notes(): readonly string[] {
-    return this.ctx.storage.sql.exec<{ text: string }>("SELECT text FROM note ORDER BY rowid").toArray().map(({ text }) => text);
+    return this.ctx.storage.sql
+      .exec<{ text: string }>("SELECT text FROM note ORDER BY rowid")
+      .toArray()
+      .map(({ text }) => text);
   }
 
   async #ask(path: string): Promise<string> {

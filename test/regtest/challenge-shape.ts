@@ -59,7 +59,9 @@ function tokenShape({ token, invoice }: Challenge, nowMs: number): object {
     padded: token.length % 4 === 0,
     bound: macaroon.paymentHash === decoded.invoice.paymentHash,
     location: macaroon.location,
-    caveats: macaroon.caveats.map(({ condition, value }) => `${condition}=${condition.endsWith("_valid_until") ? about(Number(value) - nowMs / 1000) : value}`),
+    caveats: macaroon.caveats.map(
+      ({ condition, value }) => `${condition}=${condition.endsWith("_valid_until") ? about(Number(value) - nowMs / 1000) : value}`,
+    ),
   };
 }
 

@@ -43,7 +43,7 @@ test.each(["SIGKILL", "SIGTERM"] as const)("children and their folder do not out
   await writeFile(
     program,
     `import { holdChildren } from ${JSON.stringify(script("children.ts"))};
-     holdChildren(${JSON.stringify(folder)}).start("sleeper", "sh", ["-c", 'echo up > "$0"; exec sleep 600 > "$0"', ${JSON.stringify(pipe)}]);`,
+     holdChildren(${JSON.stringify(folder)}).start("sleeper", "sh", ["-c", 'exec > "$0"; echo up; exec sleep 600', ${JSON.stringify(pipe)}]);`,
   );
   const parent = spawn(process.execPath, [program], { stdio: ["ignore", "ignore", "inherit"] });
   const held = createReadStream(pipe);
@@ -70,13 +70,17 @@ test("close ends every child and removes the folder, and can be called twice", a
 test("a program that ends is reported at once, by name, with the end of its log", async () => {
   const children = holdChildren(mkdtempSync(join(room, "held-")));
   const child = children.start("broken", "sh", ["-c", "echo first; echo no such option; exit 3"]);
-  await expect(child.until("port", () => Promise.resolve(false))).rejects.toThrow("broken ended with exit code 3; its log ends:\nfirst\nno such option");
+  await expect(child.until("port", () => Promise.resolve(false))).rejects.toThrow(
+    "broken ended with exit code 3; its log ends:\nfirst\nno such option",
+  );
   await children.close();
 });
 
 test("a program that is not there is reported too", async () => {
   const children = holdChildren(mkdtempSync(join(room, "held-")));
-  await expect(children.start("nobody", join(room, "nobody"), []).until("port", () => Promise.resolve(false))).rejects.toThrow(/^nobody .*ENOENT/u);
+  await expect(children.start("nobody", join(room, "nobody"), []).until("port", () => Promise.resolve(false))).rejects.toThrow(
+    /^nobody .*ENOENT/u,
+  );
   await children.close();
 });
 
@@ -92,7 +96,11 @@ test.each([
   ["build.ts", 1],
   ["main.ts", 3],
 ])("%s says in one line that Go is missing", async (name, code) => {
-  expect(await run(name, join(room, "empty"))).toEqual({ code, out: "", err: expect.stringMatching(/^regtest: .*no "go" was found on PATH\n$/u) as string });
+  expect(await run(name, join(room, "empty"))).toEqual({
+    code,
+    out: "",
+    err: expect.stringMatching(/^regtest: .*no "go" was found on PATH\n$/u) as string,
+  });
 });
 
 test("a Go that is too old is named in one line", async () => {
@@ -100,5 +108,9 @@ test("a Go that is too old is named in one line", async () => {
   await mkdir(bin);
   await writeFile(join(bin, "go"), "#!/bin/sh\necho go version go1.9.7 linux/amd64\n");
   await chmod(join(bin, "go"), 0o755);
-  expect(await run("build.ts", bin)).toEqual({ code: 1, out: "", err: expect.stringMatching(/^regtest: .*this machine has 1\.9\.7\n$/u) as string });
+  expect(await run("build.ts", bin)).toEqual({
+    code: 1,
+    out: "",
+    err: expect.stringMatching(/^regtest: .*this machine has 1\.9\.7\n$/u) as string,
+  });
 });

@@ -22,7 +22,12 @@ export interface Case {
 }
 
 type Lines = readonly (readonly [string, string])[];
-const ask = (method: string, path: string, headers: Lines = [], body: string | null = null): RawRequest => ({ method, path, headers, body });
+const ask = (method: string, path: string, headers: Lines = [], body: string | null = null): RawRequest => ({
+  method,
+  path,
+  headers,
+  body,
+});
 const colon = (paid: Paid, scheme = "L402"): string => `${scheme} ${paid.token}:${paid.preimage}`;
 const json: Lines = [["Content-Type", "application/json"]];
 const plain = (name: string, status: number, request: RawRequest): Case => ({ name, status, request: () => request });
@@ -41,10 +46,15 @@ const bare = (header: string, name: string, status: number, hex: (paid: Paid) =>
 });
 const hexOf = (token: string): string => Buffer.from(token, "base64").toString("hex");
 const WRONG = "00".repeat(32);
-const preimages = (choose: (right: string) => readonly string[]) => (paid: Paid): string =>
-  hexOf(choose(paid.preimage).reduce((token, preimage) => attenuate(token, `preimage=${preimage}`), paid.token));
+const preimages =
+  (choose: (right: string) => readonly string[]) =>
+  (paid: Paid): string =>
+    hexOf(choose(paid.preimage).reduce((token, preimage) => attenuate(token, `preimage=${preimage}`), paid.token));
 const withPreimage = preimages((right) => [right]);
-const narrowed = (...caveats: readonly string[]) => (paid: Paid): string => colon({ ...paid, token: caveats.reduce(attenuate, paid.token) });
+const narrowed =
+  (...caveats: readonly string[]) =>
+  (paid: Paid): string =>
+    colon({ ...paid, token: caveats.reduce(attenuate, paid.token) });
 /** Unix seconds: within the hour that a joke lasts, and far beyond it. */
 const SOON = Math.floor(Date.now() / 1000) + 1800;
 const FAR = 4_102_444_800;
@@ -64,7 +74,11 @@ export const CASES: readonly Case[] = [
 
   plain("OPTIONS on a priced path", 200, ask("OPTIONS", "/joke")),
   plain("OPTIONS on an unknown path", 200, ask("OPTIONS", "/nothing")),
-  plain("OPTIONS with a credential's header announced", 200, ask("OPTIONS", "/joke", [["Access-Control-Request-Headers", "authorization"]])),
+  plain(
+    "OPTIONS with a credential's header announced",
+    200,
+    ask("OPTIONS", "/joke", [["Access-Control-Request-Headers", "authorization"]]),
+  ),
   plain("an unknown path", 404, ask("GET", "/nothing")),
   plain("an unknown path, HEAD", 404, ask("HEAD", "/nothing")),
   plain("an unknown path, POST", 404, ask("POST", "/nothing", json, "{}")),
@@ -127,49 +141,110 @@ export const CASES: readonly Case[] = [
   ...["Grpc-Metadata-Macaroon", "Macaroon"].flatMap((header) => [
     bare(header, "with the preimage as a caveat", 200, withPreimage),
     bare(header, "in upper-case hex", 200, (paid) => withPreimage(paid).toUpperCase()),
-    bare(header, "with the preimage in upper case", 200, ({ token, preimage }) => hexOf(attenuate(token, `preimage=${preimage.toUpperCase()}`))),
+    bare(header, "with the preimage in upper case", 200, ({ token, preimage }) =>
+      hexOf(attenuate(token, `preimage=${preimage.toUpperCase()}`)),
+    ),
     bare(header, "without the preimage", 402, ({ token }) => hexOf(token)),
     bare(header, "with a wrong preimage", 402, ({ token }) => hexOf(attenuate(token, `preimage=${WRONG}`))),
-    bare(header, "with two preimages, the right one first", 402, preimages((right) => [right, WRONG])),
-    bare(header, "with two preimages, the right one last", 200, preimages((right) => [WRONG, right])),
+    bare(
+      header,
+      "with two preimages, the right one first",
+      402,
+      preimages((right) => [right, WRONG]),
+    ),
+    bare(
+      header,
+      "with two preimages, the right one last",
+      200,
+      preimages((right) => [WRONG, right]),
+    ),
     bare(header, "in base64", 402, ({ token, preimage }) => attenuate(token, `preimage=${preimage}`)),
     bare(header, "junk", 402, () => "abc"),
   ]),
   {
     name: "an Authorization that is no credential hides a good macaroon header",
     status: 402,
-    request: (bought) => ask("GET", "/joke", [["Authorization", "Bearer a"], ["Macaroon", withPreimage(bought["/joke"])]]),
+    request: (bought) =>
+      ask("GET", "/joke", [
+        ["Authorization", "Bearer a"],
+        ["Macaroon", withPreimage(bought["/joke"])],
+      ]),
   },
   {
     name: "two Authorization lines, the good one last",
     status: 200,
-    request: (bought) => ask("GET", "/joke", [["Authorization", "Bearer a"], ["Authorization", colon(bought["/joke"])]]),
+    request: (bought) =>
+      ask("GET", "/joke", [
+        ["Authorization", "Bearer a"],
+        ["Authorization", colon(bought["/joke"])],
+      ]),
   },
   {
     name: "two Authorization lines, the good one first",
     status: 402,
-    request: (bought) => ask("GET", "/joke", [["Authorization", colon(bought["/joke"])], ["Authorization", "Bearer a"]]),
+    request: (bought) =>
+      ask("GET", "/joke", [
+        ["Authorization", colon(bought["/joke"])],
+        ["Authorization", "Bearer a"],
+      ]),
   },
   {
     name: "two Authorization lines, the first empty",
     status: 402,
-    request: (bought) => ask("GET", "/joke", [["Authorization", ""], ["Authorization", colon(bought["/joke"])]]),
+    request: (bought) =>
+      ask("GET", "/joke", [
+        ["Authorization", ""],
+        ["Authorization", colon(bought["/joke"])],
+      ]),
   },
 
-  { name: "the token on another path of its service", status: 200, request: (bought) => ask("GET", "/joke/deeper?x=1", [["Authorization", colon(bought["/joke"])]]) },
-  { name: "the token of another service", status: 402, request: (bought) => ask("GET", "/joke", [["Authorization", colon(bought["/cheap"])]]) },
-  { name: "the token on a path of no service", status: 404, request: (bought) => ask("GET", "/nothing", [["Authorization", colon(bought["/joke"])]]) },
-  { name: "the token with the preimage of another", status: 402, request: (bought) => ask("GET", "/joke", [["Authorization", colon({ ...bought["/joke"], preimage: bought["/cheap"].preimage })]]) },
+  {
+    name: "the token on another path of its service",
+    status: 200,
+    request: (bought) => ask("GET", "/joke/deeper?x=1", [["Authorization", colon(bought["/joke"])]]),
+  },
+  {
+    name: "the token of another service",
+    status: 402,
+    request: (bought) => ask("GET", "/joke", [["Authorization", colon(bought["/cheap"])]]),
+  },
+  {
+    name: "the token on a path of no service",
+    status: 404,
+    request: (bought) => ask("GET", "/nothing", [["Authorization", colon(bought["/joke"])]]),
+  },
+  {
+    name: "the token with the preimage of another",
+    status: 402,
+    request: (bought) => ask("GET", "/joke", [["Authorization", colon({ ...bought["/joke"], preimage: bought["/cheap"].preimage })]]),
+  },
   { name: "paid, HEAD", status: 200, request: (bought) => ask("HEAD", "/joke", [["Authorization", colon(bought["/joke"])]]) },
   { name: "paid, OPTIONS", status: 200, request: (bought) => ask("OPTIONS", "/joke", [["Authorization", colon(bought["/joke"])]]) },
-  { name: "paid, POST with a body", status: 200, request: (bought) => ask("POST", "/report", [...json, ["Authorization", colon(bought["/report"])]], '{"a":[1,2]}') },
-  { name: "paid, POST with a body that the resource refuses", status: 400, request: (bought) => ask("POST", "/report", [...json, ["Authorization", colon(bought["/report"])]], "{") },
-  { name: "paid, a stream of events", status: 200, request: (bought) => ask("GET", "/stream?events=3&everyMs=1", [["Authorization", colon(bought["/stream"])]]) },
-  { name: "paid, a service with an Authorization of its own for the upstream", status: 200, request: (bought) => ask("GET", "/expensive", [["Authorization", colon(bought["/expensive"])]]) },
+  {
+    name: "paid, POST with a body",
+    status: 200,
+    request: (bought) => ask("POST", "/report", [...json, ["Authorization", colon(bought["/report"])]], '{"a":[1,2]}'),
+  },
+  {
+    name: "paid, POST with a body that the resource refuses",
+    status: 400,
+    request: (bought) => ask("POST", "/report", [...json, ["Authorization", colon(bought["/report"])]], "{"),
+  },
+  {
+    name: "paid, a stream of events",
+    status: 200,
+    request: (bought) => ask("GET", "/stream?events=3&everyMs=1", [["Authorization", colon(bought["/stream"])]]),
+  },
+  {
+    name: "paid, a service with an Authorization of its own for the upstream",
+    status: 200,
+    request: (bought) => ask("GET", "/expensive", [["Authorization", colon(bought["/expensive"])]]),
+  },
 ];
 
 /** A macaroon's base64 has a `+` or `/` almost always; where it has not, the last character becomes one that only the other alphabet has. */
-const urlSafe = (token: string): string => (/[+/]/u.test(token) ? token.replaceAll("+", "-").replaceAll("/", "_") : `${token.slice(0, -1)}-`);
+const urlSafe = (token: string): string =>
+  /[+/]/u.test(token) ? token.replaceAll("+", "-").replaceAll("/", "_") : `${token.slice(0, -1)}-`;
 const unpadded = (token: string): string => (token.endsWith("=") ? token.replace(/=+$/u, "") : token.slice(0, -1));
 
 function changed(token: string): string {

@@ -20,7 +20,18 @@ const order = ({ bolt11, paymentHash }: Invoice, waitMs = WAIT_MS) => ({ bolt11,
 function strangersInvoice(timestamp: number): Invoice {
   const paymentHash = newHex();
   const secret = { paymentSecret: new Uint8Array(randomBytes(32)), nodeSecretKey: new Uint8Array(randomBytes(32)) };
-  return { paymentHash, bolt11: mintBolt11({ network: "regtest", amountMsat: msat(5000), paymentHash, description: "", timestamp, expirySeconds: 60, ...secret }) };
+  return {
+    paymentHash,
+    bolt11: mintBolt11({
+      network: "regtest",
+      amountMsat: msat(5000),
+      paymentHash,
+      description: "",
+      timestamp,
+      expirySeconds: 60,
+      ...secret,
+    }),
+  };
 }
 
 export function lndNodeTests(world: () => RegtestSandbox): void {
@@ -146,7 +157,12 @@ export function lndNodeTests(world: () => RegtestSandbox): void {
     if (!ours.ok) throw new Error(ours.detail);
     expect(theirs).toMatchObject({
       kind: "ok",
-      value: { payment_hash: ours.invoice.paymentHash, num_msat: String(ours.invoice.amountMsat), expiry: "60", timestamp: String(ours.invoice.timestamp) },
+      value: {
+        payment_hash: ours.invoice.paymentHash,
+        num_msat: String(ours.invoice.amountMsat),
+        expiry: "60",
+        timestamp: String(ours.invoice.timestamp),
+      },
     });
   });
 
@@ -165,7 +181,11 @@ export function lndNodeTests(world: () => RegtestSandbox): void {
     const faults = [{ kind: "answer_lost" as const }];
     const executor = await startExecutor({ node, takeFault: () => faults.shift() ?? null });
     const post = (path: string, body: unknown) =>
-      fetch(`${executor.url}${path}`, { method: "POST", headers: { authorization: `Bearer ${executor.token}` }, body: JSON.stringify(body) });
+      fetch(`${executor.url}${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${executor.token}` },
+        body: JSON.stringify(body),
+      });
     try {
       const invoice = await addInvoice(world().network.seller, 6000);
       const balance = await node.spendableMsat();
@@ -186,7 +206,11 @@ export function lndNodeTests(world: () => RegtestSandbox): void {
     const body = executorOrder(invoice, msat(7000));
     for (const path of ["/v1/pay", "/v1/lookup", "/v1/pay"]) {
       const executor = await startExecutor({ node });
-      const answer = await fetch(`${executor.url}${path}`, { method: "POST", headers: { authorization: `Bearer ${executor.token}` }, body: JSON.stringify(body) });
+      const answer = await fetch(`${executor.url}${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${executor.token}` },
+        body: JSON.stringify(body),
+      });
       expect(await answer.json()).toMatchObject({ kind: "settled", reference: invoice.paymentHash });
       await executor.close();
     }

@@ -2,7 +2,7 @@
  * HTTP as it is on the wire: header lines repeated and in order, and a path sent as written. `fetch` joins and
  * normalises all of these away, and they are what a differential test is about.
  */
-import { request } from "node:http";
+import { request, type Agent } from "node:http";
 
 export interface RawRequest {
   readonly method: string;
@@ -18,11 +18,12 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-export function send(origin: string, { method, path, headers, body }: RawRequest): Promise<RawAnswer> {
+/** @param agent for several requests on one connection; without it each has its own */
+export function send(origin: string, { method, path, headers, body }: RawRequest, agent: Agent | false = false): Promise<RawAnswer> {
   const { hostname, port, host } = new URL(origin);
   const length: readonly (readonly [string, string])[] = body === null ? [] : [["Content-Length", String(Buffer.byteLength(body))]];
   return new Promise((resolve, reject) => {
-    const outgoing = request({ hostname, port, method, path, agent: false, headers: [["Host", host], ...length, ...headers].flat() }, (answer) => {
+    const outgoing = request({ hostname, port, method, path, agent, headers: [["Host", host], ...length, ...headers].flat() }, (answer) => {
       const chunks: Buffer[] = [];
       answer.on("data", (chunk: Buffer) => chunks.push(chunk));
       answer.once("error", reject);

@@ -28,13 +28,16 @@ export const ENVELOPE: Envelope = {
   kekVersion: "v1",
   wrappedDataKey: "wMHCw8TFxsfIycrLIGkFRFNdsHmw8NeJHoHGeXxC0QwI1ymNEvpxMQtAQYlsSue53qIZ9BvWPK/gW3cq",
   nonce: "QEFCQ0RFRkdISUpL",
-  ciphertext: "ozbc7zQZqyszUDFG4SU/UnLs/O2RL8n+D5z1bgSFoSKrcX5wUrPPBiz1XOr5v93Pv/qIXtmFvt0fhqgOQso6MVSCyeZxTFIii34wSlTtCEdpJkKA0dyWsyBTSeVUTIoN0Es/FakUX5Awy2bgRw==",
+  ciphertext:
+    "ozbc7zQZqyszUDFG4SU/UnLs/O2RL8n+D5z1bgSFoSKrcX5wUrPPBiz1XOr5v93Pv/qIXtmFvt0fhqgOQso6MVSCyeZxTFIii34wSlTtCEdpJkKA0dyWsyBTSeVUTIoN0Es/FakUX5Awy2bgRw==",
   createdAt: CREATED_AT,
 };
 
 /** What each ciphertext of the envelope authenticates, written out so that a change of the binding is seen. */
-export const CONTENT_AAD = '{"network":"regtest","owner":"owner-1","part":"content","purpose":"mnemonic","version":1,"walletId":"wallet-1"}';
-export const DATA_KEY_AAD = '{"kekVersion":"v1","network":"regtest","owner":"owner-1","part":"data-key","purpose":"mnemonic","version":1,"walletId":"wallet-1"}';
+export const CONTENT_AAD =
+  '{"network":"regtest","owner":"owner-1","part":"content","purpose":"mnemonic","version":1,"walletId":"wallet-1"}';
+export const DATA_KEY_AAD =
+  '{"kekVersion":"v1","network":"regtest","owner":"owner-1","part":"data-key","purpose":"mnemonic","version":1,"walletId":"wallet-1"}';
 export const RECORD_KEY_AAD = '{"kekVersion":"v1","part":"record-key","purpose":"record","version":1,"walletId":"wallet-1"}';
 
 export const RECORD_KEY = { id: 258, bytes: hexToBytes("80".repeat(32)) };

@@ -17,22 +17,57 @@ interface Probe {
 }
 
 const ANSWERS: readonly Probe[] = [
-  { ask: "the largest safe integer comes back as it went in", run: (sql) => one(sql, "SELECT ? v", Number.MAX_SAFE_INTEGER), answer: Number.MAX_SAFE_INTEGER },
-  { ask: "an integer column keeps integers", run: (sql) => one(sql, "INSERT INTO t (id, n) VALUES (1, ?) RETURNING typeof(n) v", 5), answer: "integer" },
-  { ask: "a bound number is real in an expression: arithmetic on money belongs in columns or outside SQL", run: (sql) => one(sql, "SELECT ? / ? v", 7, 2), answer: 3.5 },
-  { ask: "a sum over an integer column is an integer", run: (sql) => (sql.rows("INSERT INTO t (id, n) VALUES (1, ?), (2, ?)", 5, 6), one(sql, "SELECT typeof(SUM(n)) v FROM t")), answer: "integer" },
+  {
+    ask: "the largest safe integer comes back as it went in",
+    run: (sql) => one(sql, "SELECT ? v", Number.MAX_SAFE_INTEGER),
+    answer: Number.MAX_SAFE_INTEGER,
+  },
+  {
+    ask: "an integer column keeps integers",
+    run: (sql) => one(sql, "INSERT INTO t (id, n) VALUES (1, ?) RETURNING typeof(n) v", 5),
+    answer: "integer",
+  },
+  {
+    ask: "a bound number is real in an expression: arithmetic on money belongs in columns or outside SQL",
+    run: (sql) => one(sql, "SELECT ? / ? v", 7, 2),
+    answer: 3.5,
+  },
+  {
+    ask: "a sum over an integer column is an integer",
+    run: (sql) => (sql.rows("INSERT INTO t (id, n) VALUES (1, ?), (2, ?)", 5, 6), one(sql, "SELECT typeof(SUM(n)) v FROM t")),
+    answer: "integer",
+  },
   { ask: "null is null", run: (sql) => one(sql, "SELECT ? v", null), answer: null },
   { ask: "a blob comes back as a Uint8Array", run: (sql) => one(sql, "SELECT ? v", Uint8Array.of(1, 2)), answer: Uint8Array.of(1, 2) },
-  { ask: "a part of a buffer is stored as that part alone", run: (sql) => one(sql, "SELECT ? v", Uint8Array.of(1, 2, 3, 4).subarray(1, 3)), answer: Uint8Array.of(2, 3) },
+  {
+    ask: "a part of a buffer is stored as that part alone",
+    run: (sql) => one(sql, "SELECT ? v", Uint8Array.of(1, 2, 3, 4).subarray(1, 3)),
+    answer: Uint8Array.of(2, 3),
+  },
   { ask: "an empty blob is a blob", run: (sql) => one(sql, "SELECT typeof(?) v", new Uint8Array(0)), answer: "blob" },
   { ask: "text beyond ASCII comes back as it went in", run: (sql) => one(sql, "SELECT ? v", "⚡ ä 中"), answer: "⚡ ä 中" },
   { ask: "numbered parameters", run: (sql) => one(sql, "SELECT ?2 || ?1 v", "a", "b"), answer: "ba" },
   { ask: "a question mark in quotes is no parameter", run: (sql) => one(sql, "SELECT '?' || ? v -- ?", "a"), answer: "?a" },
-  { ask: "a limit can be bound", run: (sql) => (sql.rows("INSERT INTO t (id) VALUES (1), (2)"), sql.rows("SELECT id FROM t ORDER BY id LIMIT ?", 1).length), answer: 1 },
-  { ask: "an upsert returns its row", run: (sql) => (sql.rows("INSERT INTO t (id, n) VALUES (1, 1)"), one(sql, "INSERT INTO t (id, n) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET n = n + 1 RETURNING n v")), answer: 2 },
+  {
+    ask: "a limit can be bound",
+    run: (sql) => (sql.rows("INSERT INTO t (id) VALUES (1), (2)"), sql.rows("SELECT id FROM t ORDER BY id LIMIT ?", 1).length),
+    answer: 1,
+  },
+  {
+    ask: "an upsert returns its row",
+    run: (sql) => (
+      sql.rows("INSERT INTO t (id, n) VALUES (1, 1)"),
+      one(sql, "INSERT INTO t (id, n) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET n = n + 1 RETURNING n v")
+    ),
+    answer: 2,
+  },
   { ask: "a text of a million characters", run: (sql) => one(sql, "SELECT length(?) v", "x".repeat(1_000_000)), answer: 1_000_000 },
   { ask: "JSON can be read", run: (sql) => one(sql, "SELECT json_extract('{\"a\":[1,2]}', '$.a[1]') v"), answer: 2 },
-  { ask: "the last of a script's statements has run too", run: (sql) => (sql.script("INSERT INTO t (id) VALUES (1); INSERT INTO t (id) VALUES (2);"), one(sql, "SELECT COUNT(*) v FROM t")), answer: 2 },
+  {
+    ask: "the last of a script's statements has run too",
+    run: (sql) => (sql.script("INSERT INTO t (id) VALUES (1); INSERT INTO t (id) VALUES (2);"), one(sql, "SELECT COUNT(*) v FROM t")),
+    answer: 2,
+  },
 ];
 
 /** A refusal is an error of this kind, and its words begin so. SQLite's own errors have no class in common, only the text. */
@@ -49,22 +84,58 @@ const REFUSALS: readonly { readonly ask: string; readonly run: (sql: Sql) => unk
   { ask: "an integer read above 2^53", run: (sql) => one(sql, "SELECT 9007199254740993 v"), error: /^RangeError/u },
   { ask: "too few bindings", run: (sql) => one(sql, "SELECT ? v, ? w", 1), error: /./u },
   { ask: "too many bindings", run: (sql) => one(sql, "SELECT ? v", 1, 2), error: /./u },
-  { ask: "a fraction in an integer column", run: (sql) => sql.rows("INSERT INTO t (id, n) VALUES (1, ?)", 1.5), error: /cannot store REAL value in INTEGER column t\.n/u },
-  { ask: "text in an integer column", run: (sql) => sql.rows("INSERT INTO t (id, n) VALUES (1, ?)", "abc"), error: /cannot store TEXT value in INTEGER column t\.n/u },
-  { ask: "a second row of one key", run: (sql) => sql.rows("INSERT INTO t (id) VALUES (1), (1)"), error: /UNIQUE constraint failed: t\.id/u },
-  { ask: "a value that a CHECK forbids", run: (sql) => sql.rows("INSERT INTO t (id, n) VALUES (1, -1)"), error: /CHECK constraint failed: n >= 0/u },
-  { ask: "a reference to nothing", run: (sql) => sql.rows("INSERT INTO child (id, t) VALUES (1, 9)"), error: /FOREIGN KEY constraint failed/u },
+  {
+    ask: "a fraction in an integer column",
+    run: (sql) => sql.rows("INSERT INTO t (id, n) VALUES (1, ?)", 1.5),
+    error: /cannot store REAL value in INTEGER column t\.n/u,
+  },
+  {
+    ask: "text in an integer column",
+    run: (sql) => sql.rows("INSERT INTO t (id, n) VALUES (1, ?)", "abc"),
+    error: /cannot store TEXT value in INTEGER column t\.n/u,
+  },
+  {
+    ask: "a second row of one key",
+    run: (sql) => sql.rows("INSERT INTO t (id) VALUES (1), (1)"),
+    error: /UNIQUE constraint failed: t\.id/u,
+  },
+  {
+    ask: "a value that a CHECK forbids",
+    run: (sql) => sql.rows("INSERT INTO t (id, n) VALUES (1, -1)"),
+    error: /CHECK constraint failed: n >= 0/u,
+  },
+  {
+    ask: "a reference to nothing",
+    run: (sql) => sql.rows("INSERT INTO child (id, t) VALUES (1, 9)"),
+    error: /FOREIGN KEY constraint failed/u,
+  },
   { ask: "BEGIN", run: (sql) => sql.script("BEGIN"), error: /./u },
   { ask: "SAVEPOINT", run: (sql) => sql.rows("SAVEPOINT a"), error: /./u },
   { ask: "ATTACH", run: (sql) => sql.script("ATTACH ':memory:' AS other"), error: /not authorized/u },
   { ask: "a temporary table", run: (sql) => sql.script("CREATE TEMP TABLE x (a)"), error: /not authorized/u },
   { ask: "sqlite_version()", run: (sql) => one(sql, "SELECT sqlite_version() v"), error: /not authorized/u },
   { ask: "PRAGMA user_version", run: (sql) => sql.rows("PRAGMA user_version"), error: /not authorized/u },
-  { ask: "101 bindings", run: (sql) => sql.rows(`SELECT ${Array.from({ length: 101 }, () => "?").join(",")}`, ...Array.from({ length: 101 }, () => 1)), error: /./u },
-  { ask: "101 columns", run: (sql) => sql.script(`CREATE TABLE wide (${Array.from({ length: 101 }, (_, index) => `c${index}`).join(",")})`), error: /too many columns/u },
+  {
+    ask: "101 bindings",
+    run: (sql) => sql.rows(`SELECT ${Array.from({ length: 101 }, () => "?").join(",")}`, ...Array.from({ length: 101 }, () => 1)),
+    error: /./u,
+  },
+  {
+    ask: "101 columns",
+    run: (sql) => sql.script(`CREATE TABLE wide (${Array.from({ length: 101 }, (_, index) => `c${index}`).join(",")})`),
+    error: /too many columns/u,
+  },
   { ask: "a statement of 110 KB", run: (sql) => sql.rows(`SELECT 1 v /* ${"x".repeat(110_000)} */`), error: /./u },
-  { ask: "a blob above 2 MB", run: (sql) => sql.rows("INSERT INTO t (id, b) VALUES (1, ?)", new Uint8Array(2_000_001)), error: /^RangeError.*too big/u },
-  { ask: "a text above 2 MB in UTF-8", run: (sql) => sql.rows("SELECT length(?) v", "\u00e4".repeat(1_000_001)), error: /^RangeError.*too big/u },
+  {
+    ask: "a blob above 2 MB",
+    run: (sql) => sql.rows("INSERT INTO t (id, b) VALUES (1, ?)", new Uint8Array(2_000_001)),
+    error: /^RangeError.*too big/u,
+  },
+  {
+    ask: "a text above 2 MB in UTF-8",
+    run: (sql) => sql.rows("SELECT length(?) v", "\u00e4".repeat(1_000_001)),
+    error: /^RangeError.*too big/u,
+  },
 ];
 
 /** @param use runs the body with an empty database; an error of the body rejects */
@@ -139,7 +210,9 @@ export function sqlContract(name: string, use: (body: (sql: Sql) => void) => Pro
           { version: 2, name: "second", applied_at: 30 },
         ]);
         expect(outcome(() => migrate(sql, [first], 50))).toMatch(/schema version 2 \("second"\).*newer code/u);
-        expect(outcome(() => migrate(sql, [first, { ...second, name: "other" }], 50))).toMatch(/"second" in the database and "other" in this code/u);
+        expect(outcome(() => migrate(sql, [first, { ...second, name: "other" }], 50))).toMatch(
+          /"second" in the database and "other" in this code/u,
+        );
         expect(outcome(() => migrate(sql, [second], 50))).not.toBe("accepted");
       }));
   });

@@ -8,11 +8,34 @@ import { DatabaseSync, constants, type StatementSync } from "node:sqlite";
 import { checkBindings, checkRead, refusePromise, type Bind, type Sql } from "../../durable-objects/sql.ts";
 
 /** developers.cloudflare.com/durable-objects/platform/limits, and what the probes found. */
-const LIMITS = { length: 2_000_000, sqlLength: 100_000, column: 100, variableNumber: 100, functionArg: 32, likePatternLength: 50, attach: 0 };
+const LIMITS = {
+  length: 2_000_000,
+  sqlLength: 100_000,
+  column: 100,
+  variableNumber: 100,
+  functionArg: 32,
+  likePatternLength: 50,
+  attach: 0,
+};
 
 const PRAGMAS = new Set([
-  "case_sensitive_like", "data_version", "defer_foreign_keys", "foreign_key_check", "foreign_key_list", "foreign_keys", "ignore_check_constraints",
-  "index_info", "index_list", "index_xinfo", "legacy_alter_table", "optimize", "quick_check", "recursive_triggers", "table_info", "table_list", "table_xinfo",
+  "case_sensitive_like",
+  "data_version",
+  "defer_foreign_keys",
+  "foreign_key_check",
+  "foreign_key_list",
+  "foreign_keys",
+  "ignore_check_constraints",
+  "index_info",
+  "index_list",
+  "index_xinfo",
+  "legacy_alter_table",
+  "optimize",
+  "quick_check",
+  "recursive_triggers",
+  "table_info",
+  "table_list",
+  "table_xinfo",
 ]);
 
 interface Prepared {
