@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { MAX_CHALLENGE_LENGTH, parseChallenges, type Challenge } from "./challenge.ts";
 
 /** Any code units, lone surrogates too; fast-check's own `binary` unit costs seconds to set up. */
@@ -183,17 +183,14 @@ describe("size and time", () => {
   const steps = (header: string): number => {
     const exec = Reflect.get(RegExp.prototype, "exec") as RegExp["exec"];
     let looked = 0;
-    RegExp.prototype.exec = function count(text) {
+    const spy = vi.spyOn(RegExp.prototype, "exec").mockImplementation(function count(this: RegExp, text: string) {
       const from = this.lastIndex;
       const found = exec.call(this, text);
       looked += 1 + (found?.[0].length ?? (text[from] === '"' ? text.length - from : 0));
       return found;
-    };
-    try {
-      parseChallenges(header);
-    } finally {
-      RegExp.prototype.exec = exec;
-    }
+    });
+    parseChallenges(header);
+    spy.mockRestore();
     return looked;
   };
   it.each(hostile)("64 KiB of %s take no more than linear time", (_, make) => {

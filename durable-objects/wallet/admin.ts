@@ -30,7 +30,7 @@ export async function create(vault: Vault, record: WalletRecord, envelope: Envel
   if (known !== null) return known.wallet_id === record.walletId && known.owner === record.owner ? ok({ created: false }) : no("already_exists", "this object is another wallet");
   const key = vault.ports.random.bytes(32);
   try {
-    const { kekVersion, wrapped } = await vault.ports.keys.wrap(key, record.walletId);
+    const { kekVersion, wrapped } = await vault.ports.keys.wrap(key, `${record.owner}/${record.walletId}`);
     if (vault.wallet() !== null) return ok({ created: false });
     vault.found();
     vault.transact(() => {

@@ -31,10 +31,10 @@ export interface WalletPorts {
   readonly clock: { now(): number; timer(ms: number): Timer };
   readonly random: { bytes(length: number): Uint8Array };
   readonly sealer: Sealer;
-  /** The key-encryption key's two uses here. `null` from `unwrap`: it cannot be opened. */
+  /** The key-encryption key's two uses here, bound to `<owner>/<wallet id>`. `null` from `unwrap`: it cannot be opened. */
   readonly keys: {
-    wrap(recordKey: Uint8Array, walletId: string): Promise<{ readonly kekVersion: string; readonly wrapped: Uint8Array }>;
-    unwrap(kekVersion: string, wrapped: Uint8Array, walletId: string): Promise<Uint8Array | null>;
+    wrap(recordKey: Uint8Array, wallet: string): Promise<{ readonly kekVersion: string; readonly wrapped: Uint8Array }>;
+    unwrap(kekVersion: string, wrapped: Uint8Array, wallet: string): Promise<Uint8Array | null>;
   };
   readonly payer: Payer;
   readonly control: {

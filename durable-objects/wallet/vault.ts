@@ -124,7 +124,7 @@ export class Vault {
   }
 
   async #open(wallet: WalletRow): Promise<void> {
-    const bytes = await this.ports.keys.unwrap(wallet.kek_version, wallet.record_key_wrapped, wallet.wallet_id).catch(() => null);
+    const bytes = await this.ports.keys.unwrap(wallet.kek_version, wallet.record_key_wrapped, `${wallet.owner}/${wallet.wallet_id}`).catch(() => null);
     this.#key = bytes === null ? null : { id: wallet.record_key_id, bytes };
   }
 
