@@ -31,7 +31,7 @@ describe("the credential's header", () => {
   ])("invariant 9: %s is never written, nor quoted in the error", (_, scheme, token, proof) => {
     expect(() => authorization(scheme, token, proof)).toThrow(TypeError);
     expect(() => authorization(scheme, token, proof)).toThrow(
-      /^the (?:scheme of a credential is L402 or LSAT|token is not base64 or base64url|preimage is not 64 hex digits)$/u,
+      /^the (?:scheme of a credential is L402 or LSAT|token holds characters that no header value may carry|preimage is not 64 hex digits)$/u,
     );
   });
 });

@@ -14,7 +14,7 @@ import { isToken } from "./macaroon.ts";
  */
 export function authorization(scheme: string, token: string, preimage: string): string {
   if (!isL402(scheme)) throw new TypeError("the scheme of a credential is L402 or LSAT");
-  if (!isToken(token)) throw new TypeError("the token is not base64 or base64url");
+  if (!isToken(token)) throw new TypeError("the token holds characters that no header value may carry");
   if (!/^[0-9a-fA-F]{64}$/u.test(preimage)) throw new TypeError("the preimage is not 64 hex digits");
   return `${scheme.toUpperCase()} ${token}:${preimage.toLowerCase()}`;
 }

@@ -33,9 +33,9 @@ const SIGNATURE = 6;
 const IDENTIFIER_LENGTH = 66;
 const OPAQUE: MacaroonResult = { ok: false };
 
-/** Base64 or base64url, padded or not. Commas (a list of macaroons), spaces and line ends are not in it, so that a token can be put into a header. */
+/** RFC 9110 token68: base64, base64url, a JWT. Commas (a list of macaroons), spaces and line ends are not in it, so that it can be put into a header. */
 export function isToken(text: string): boolean {
-  return text.length > 0 && text.length <= 65_536 && /^[A-Za-z0-9+/_-]+={0,2}$/u.test(text);
+  return text.length > 0 && text.length <= 65_536 && /^[A-Za-z0-9+/_.~-]+={0,2}$/u.test(text);
 }
 
 /** Reads a V2 macaroon with a version 0 identifier; `ok: false` is an opaque token. Never throws. */

@@ -53,6 +53,8 @@ export interface OffersContext {
   readonly network: Network | null;
   /** Epoch milliseconds. */
   readonly now: number;
+  /** Whether policy pays for opaque tokens. If not, one is chosen only where no bound token is offered, so that the refusal says why. */
+  readonly opaque?: boolean;
 }
 
 /** Reads a joined `WWW-Authenticate` value; null or empty for an absent one. Never throws. */
@@ -80,7 +82,8 @@ export function readOffers(header: string | null, context: OffersContext): Offer
     else first ??= fault;
   }
   if (seen.found !== null) return { offers, others, choice: null, error: seen.found };
-  const choice = cheapest(payable);
+  const bound = payable.filter((offer) => offer.binding === "verified");
+  const choice = cheapest(context.opaque === false && bound.length > 0 ? bound : payable);
   if (choice !== null) return { offers, others, choice, error: null };
   return { offers, others, choice, error: first ?? { code: "challenge_unsupported", detail: "no L402 among the schemes offered" } };
 }
@@ -114,7 +117,7 @@ function readOffer({ scheme, params, token68 }: Challenge, seen: Contradictions)
   const invoice = params.get("invoice");
   if (token68 !== undefined || token === undefined || invoice === undefined)
     return malformed("an L402 challenge needs a token and an invoice");
-  if (!isToken(token)) return malformed("the token is not base64 or base64url");
+  if (!isToken(token)) return malformed("the token holds characters that no header value may carry");
   seen.pair(token, invoice);
 
   const decoded = decodeBolt11(invoice);

@@ -42,6 +42,7 @@ export function createChallengeMinter(node: SimulatedNode, ports: SandboxPorts):
       case "opaque_token":
       case "malformed_challenge":
       case "refuses_credentials":
+      case "no_services":
         return node.createInvoice(usual);
     }
   }
@@ -74,7 +75,7 @@ export function createChallengeMinter(node: SimulatedNode, ports: SandboxPorts):
         paymentHash: quirk === "hash_mismatch" ? Buffer.from(ports.random(32)).toString("hex") : invoice.paymentHash,
         tokenId,
         location: "lsat",
-        caveats: caveatsOf(service),
+        caveats: quirk === "no_services" ? [] : caveatsOf(service),
       });
       const parameters = `macaroon="${macaroon}", invoice="${invoice.bolt11}"`;
       return [`LSAT ${parameters}`, `L402 ${parameters}`];

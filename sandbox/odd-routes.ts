@@ -10,7 +10,9 @@ export type Quirk =
   | "malformed_challenge"
   | "wrong_network"
   /** Takes payment, and answers every credential with a new 402. */
-  | "refuses_credentials";
+  | "refuses_credentials"
+  /** Says nothing of services: the token is good for the path that it was bought for, and every path is a purchase of its own. */
+  | "no_services";
 
 export interface OddRoute extends Service {
   readonly quirk: Quirk;
@@ -31,6 +33,8 @@ export const ODD_ROUTES: readonly OddRoute[] = [
   // 302 to /joke: without payment, and after payment
   odd("redirect", 1, "none", "off"),
   odd("moved", 6, "none"),
+  // /many/<n>: as many scopes as one likes, at one price
+  { name: "many", path: "/many/1", pathRegexp: "^/many/[0-9]+$", auth: "on", priceSats: 10, quirk: "no_services" },
   // ?bytes=N and ?ms=N
   odd("huge", 3, "none"),
   odd("slow", 4, "none"),

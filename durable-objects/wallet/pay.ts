@@ -138,13 +138,14 @@ function find(vault: Vault, request: PayRequest): Found {
   }
   const now = vault.clock.now();
   const wallet = vault.wallet();
-  const read = readOffers(request.challenge, { network: (wallet?.network ?? null) as Network | null, now });
+  const budget = vault.config.budgetRow(row.budget);
+  const policies = wallet === null || budget === null ? null : vault.policies(wallet, budget);
+  const opaque = policies?.every((policy) => policy.opaqueTokens === "allow") ?? false;
+  const read = readOffers(request.challenge, { network: (wallet?.network ?? null) as Network | null, now, opaque });
   if (read.choice === null) {
     const { code, detail } = read.error ?? { code: "challenge_missing" as const, detail: "nothing to pay" };
     return vault.refuse(row, ERRORS[code].outcome === "denied" ? "deny" : "fail", code, detail);
   }
-  const budget = vault.config.budgetRow(row.budget);
-  const policies = wallet === null || budget === null ? null : vault.policies(wallet, budget);
   const offer = read.choice;
   const scope = offer.services === null ? pathScope(row.path, policies?.[0].pathPrefixes ?? []) : `services:${offer.services}`;
   return { kind: "offer", row, offer, scope, now };
