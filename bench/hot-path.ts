@@ -1,64 +1,83 @@
-/** The cached purchase through Worker and object, against the same request with the credential in hand, and against the bare floor. */
-import { createHash } from "node:crypto";
+/**
+ * The cached purchase through Worker and object, receipt and all; the same request with the credential in hand; and the bare floor
+ * (Worker, one object call with one durable row, fetch). The three take turns in short rounds, so that whatever else the machine does
+ * falls on all of them: the ratios hold where the single numbers do not.
+ */
 import { join } from "node:path";
 import { startWorkerd } from "../sandbox/runtime/workerd.ts";
-import { latency, throughput, type Answer, type Target } from "./load.ts";
+import { Client, median, quantile, type Right, type Target } from "./load.ts";
 import type { Rig } from "./rig.ts";
 
-const PARALLEL = 32;
+export const PARALLEL = 32;
+const PATH = "/many/1";
+const isOk: Right = (status) => status === 200;
+const isCached: Right = (status, lightning) => status === 200 && lightning === "cached";
+const isPaid: Right = (status, lightning) => status === 200 && lightning === "paid";
+
+export interface Way {
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  /** With 32 in parallel, all on one wallet: the median round. */
+  readonly perSecond: number;
+}
 
 export interface HotPath {
   readonly direct: Way;
   readonly floor: Way;
   readonly cached: Way;
-  /** ms at p50. */
-  readonly overDirectMs: number;
-  /** Ratio of p50s, in one run. */
-  readonly overFloor: number;
 }
 
-interface Way {
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-  readonly perSecond: number;
-}
+export async function hotPath(rig: Rig, size: { readonly rounds: number; readonly alone: number; readonly together: number }): Promise<HotPath> {
+  const credential = await rig.buyByHand(PATH);
+  const [key = ""] = await rig.keys(1);
+  const buyer = new Client(1, isPaid);
+  await buyer.send(rig.purchase(key, PATH));
+  buyer.close();
 
-export async function hotPath(rig: Rig, requests: number): Promise<HotPath> {
-  const url = `${rig.sellerUrl}/hot`;
-  const credential = await buyByHand(rig, url);
-  const [agent] = await rig.agents(1);
-  if (agent === undefined) throw new Error("no agent");
+  const url = rig.sellerUrl + PATH;
   const floorWorker = await startWorkerd({ dir: join(rig.dir, "floor"), wrangler: join(import.meta.dirname, "floor-worker/wrangler.toml"), vars: { AUTHORIZATION: credential } });
+  const ways = {
+    direct: new Turn({ url, method: "GET", headers: { authorization: credential }, body: null }, isOk),
+    floor: new Turn({ url: floorWorker.url, method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ url }) }, isOk),
+    cached: new Turn(rig.purchase(key, PATH), isCached),
+  };
   try {
-    const body = JSON.stringify({ url });
-    const direct: Target = { url, method: "GET", headers: { authorization: credential }, body: null };
-    const floor: Target = { url: floorWorker.url, method: "POST", headers: { "content-type": "application/json" }, body };
-    const cached = rig.purchase(agent, "/hot");
-    const bought = await throughput(() => cached, 1, 1, ({ lightning }) => lightning === "paid");
-    if (!(bought > 0)) throw new Error("the first purchase was not made");
-    const ways = {
-      direct: await way(direct, requests, ({ status }) => status === 200),
-      floor: await way(floor, requests, ({ status }) => status === 200),
-      cached: await way(cached, requests, ({ status, lightning }) => status === 200 && lightning === "cached"),
-    };
-    return { ...ways, overDirectMs: ways.cached.p50Ms - ways.direct.p50Ms, overFloor: ways.cached.p50Ms / ways.floor.p50Ms };
+    for (const way of Object.values(ways)) await way.warmUp(size.together);
+    for (let round = 0; round < size.rounds; round++) {
+      for (const way of Object.values(ways)) await way.round(size.alone, size.together);
+    }
+    return { direct: ways.direct.result(), floor: ways.floor.result(), cached: ways.cached.result() };
   } finally {
+    for (const way of Object.values(ways)) way.close();
     await floorWorker.close();
   }
 }
 
-async function way(target: Target, requests: number, right: (answer: Answer) => boolean): Promise<Way> {
-  const alone = await latency(() => target, requests, right);
-  return { ...alone, perSecond: await throughput(() => target, requests * 4, PARALLEL, right) };
-}
+class Turn {
+  readonly #target: Target;
+  readonly #client: Client;
+  readonly #times: number[] = [];
+  readonly #rates: number[] = [];
 
-/** What an agent without Lightning Worker would do: pay the invoice itself and build the header. */
-async function buyByHand(rig: Rig, url: string): Promise<string> {
-  const asked = await fetch(url);
-  const challenge = asked.headers.get("www-authenticate") ?? "";
-  const [, token = "", bolt11 = ""] = /macaroon="([^"]+)", invoice="([^"]+)"/u.exec(challenge) ?? [];
-  const preimage = await rig.payByHand(bolt11);
-  const hash = createHash("sha256").update(preimage, "hex").digest("hex");
-  if (hash.length !== 64) throw new Error("no proof");
-  return `L402 ${token}:${preimage}`;
+  constructor(target: Target, right: Right) {
+    this.#target = target;
+    this.#client = new Client(PARALLEL, right);
+  }
+
+  async warmUp(requests: number): Promise<void> {
+    await this.#client.together(() => this.#target, requests, PARALLEL);
+  }
+
+  async round(alone: number, together: number): Promise<void> {
+    this.#times.push(...(await this.#client.alone(() => this.#target, alone)));
+    this.#rates.push(await this.#client.together(() => this.#target, together, PARALLEL));
+  }
+
+  result(): Way {
+    return { p50Ms: median(this.#times), p95Ms: quantile(this.#times, 0.95), perSecond: median(this.#rates) };
+  }
+
+  close(): void {
+    this.#client.close();
+  }
 }

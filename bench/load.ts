@@ -8,61 +8,67 @@ export interface Target {
   readonly body: string | null;
 }
 
-export interface Answer {
-  readonly status: number;
-  readonly lightning: string | undefined;
-}
+/** Is this status, with this `Lightning-Status`, what was wanted? A benchmark of refusals would be fast and worthless. */
+export type Right = (status: number, lightning: string | null) => boolean;
 
-export interface Latency {
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-}
+/** One way to send requests, with connections of its own that stay open between rounds. */
+export class Client {
+  readonly #agent: Agent;
+  readonly #right: Right;
 
-/** `requests` one after another, after a tenth as many to warm up. @throws Error at the first answer that is not as `right` wants it */
-export async function latency(target: (n: number) => Target, requests: number, right: (answer: Answer) => boolean): Promise<Latency> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const times: number[] = [];
-  for (let n = -Math.ceil(requests / 10); n < requests; n++) {
-    const began = performance.now();
-    check(await send(agent, target(n)), right);
-    if (n >= 0) times.push(performance.now() - began);
+  constructor(connections: number, right: Right) {
+    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
+    this.#right = right;
   }
-  agent.destroy();
-  times.sort((a, b) => a - b);
-  const at = (share: number): number => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
-  return { p50Ms: at(0.5), p95Ms: at(0.95) };
-}
 
-/** `requests` over `parallel` connections. @returns requests per second */
-export async function throughput(target: (n: number) => Target, requests: number, parallel: number, right: (answer: Answer) => boolean): Promise<number> {
-  const agent = new Agent({ keepAlive: true, maxSockets: parallel });
-  let next = 0;
-  const began = performance.now();
-  const worker = async (): Promise<void> => {
-    while (next < requests) check(await send(agent, target(next++)), right);
-  };
-  await Promise.all(Array.from({ length: parallel }, worker));
-  const seconds = (performance.now() - began) / 1000;
-  agent.destroy();
-  return requests / seconds;
-}
-
-function check(answer: Answer, right: (answer: Answer) => boolean): void {
-  // A benchmark of refusals would be fast and worthless.
-  if (!right(answer)) throw new Error(`the benchmark got ${answer.status} ${answer.lightning ?? ""}`);
-}
-
-function send(agent: Agent, { url, method, headers, body }: Target): Promise<Answer> {
-  return new Promise((done, fail) => {
-    const outgoing = request(url, { agent, method, headers: body === null ? headers : { ...headers, "content-length": Buffer.byteLength(body) } }, (response) => {
-      response.resume();
-      response.on("end", () => done({ status: response.statusCode ?? 0, lightning: response.headers["lightning-status"]?.toString() }));
-      response.on("error", fail);
+  /** One request, to the last byte of its answer. @returns ms @throws Error for an answer that is not right */
+  async send({ url, method, headers, body }: Target): Promise<number> {
+    const began = performance.now();
+    await new Promise<void>((done, fail) => {
+      const length = body === null ? {} : { "content-length": Buffer.byteLength(body) };
+      const outgoing = request(url, { agent: this.#agent, method, headers: { ...headers, ...length } }, (response) => {
+        const lightning = response.headers["lightning-status"]?.toString() ?? null;
+        response.resume();
+        response.on("error", fail);
+        response.on("end", () => (this.#right(response.statusCode ?? 0, lightning) ? done() : fail(new Error(`the benchmark got ${response.statusCode ?? 0} ${lightning ?? ""}`))));
+      });
+      outgoing.on("error", fail);
+      outgoing.end(body ?? undefined);
     });
-    outgoing.on("error", fail);
-    outgoing.end(body ?? undefined);
-  });
+    return performance.now() - began;
+  }
+
+  /** One after another. @returns ms of each */
+  async alone(target: (n: number) => Target, requests: number): Promise<number[]> {
+    const times: number[] = [];
+    for (let n = 0; n < requests; n++) times.push(await this.send(target(n)));
+    return times;
+  }
+
+  /** As many at once as `parallel` says. @returns requests per second */
+  async together(target: (n: number) => Target, requests: number, parallel: number): Promise<number> {
+    let next = 0;
+    const began = performance.now();
+    const worker = async (): Promise<void> => {
+      while (next < requests) await this.send(target(next++));
+    };
+    await Promise.all(Array.from({ length: parallel }, worker));
+    return requests / ((performance.now() - began) / 1000);
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
 }
+
+/** The value below which `share` of them lie. @throws RangeError for none */
+export function quantile(values: readonly number[], share: number): number {
+  const found = values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))];
+  if (found === undefined) throw new RangeError("a quantile of nothing");
+  return found;
+}
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 /** How often `work` fits into a second, measured over at least `ms`. */
 export function perSecond(work: () => void, ms: number): number {

@@ -1,87 +1,111 @@
-/** A whole system for the benchmark: sandbox node and executor, the benchmark's seller, the Worker in raw workerd. */
-import { decodeBolt11 } from "../lightning/bolt11.ts";
+/** A whole system for the benchmark: the sandbox in a process of its own, the Worker in raw workerd, and this process as the client. */
+import { fork } from "node:child_process";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { sats } from "../lightning/msat.ts";
+import { readOffers } from "../lightning/offers.ts";
+import type { PaymentOrder } from "../lightning/payer.ts";
 import type { Policy } from "../lightning/policy.ts";
-import { startLocal } from "../ops/setup.ts";
-import { startSandbox } from "../sandbox/server.ts";
+import { Api } from "../ops/api.ts";
+import { startWorkerd, type RunningWorkerd } from "../sandbox/runtime/workerd.ts";
 import type { Target } from "./load.ts";
-import { startSeller } from "./seller.ts";
+import type { WorldAddresses } from "./world-process.ts";
 
-export interface BenchAgent {
-  readonly walletId: string;
-  readonly key: string;
-}
+/** Room for half a million purchases of `/many/<n>`. */
+const CAP = sats(100_000_000);
 
 export interface Rig {
-  readonly url: string;
   readonly sellerUrl: string;
+  /** Holds what the rig keeps; gone at `close`. */
   readonly dir: string;
-  /** New wallets, one agent each. */
-  agents(count: number): Promise<readonly BenchAgent[]>;
+  /** New wallets, each with one agent's key. */
+  keys(wallets: number): Promise<readonly string[]>;
   /** `POST /v1/fetch` for a path of the seller. */
-  purchase(agent: BenchAgent, path: string): Target;
-  /** Pays an invoice of the seller past the Worker. @returns the preimage, hex */
-  payByHand(bolt11: string): Promise<string>;
+  purchase(key: string, path: string): Target;
+  /** What an agent without Lightning Worker does: pays the invoice itself. @returns the `Authorization` value */
+  buyByHand(path: string): Promise<string>;
+  /** Kills workerd and starts it on the same state. @returns how long until it listened, ms, its bundle included */
+  restart(): Promise<number>;
   close(): Promise<void>;
 }
 
+/** @throws Error with one line when something does not start */
 export async function startRig(): Promise<Rig> {
-  const sandbox = await startSandbox({ balanceMsat: sats(1_000_000_000) });
-  const seller = await startSeller(sandbox.node);
-  const { executorUrl, executorToken } = sandbox;
-  const system = await startLocal({
-    kind: "simulated",
-    stateDir: null,
-    port: 0,
-    world: () =>
-      Promise.resolve({
-        sellerUrl: seller.url,
-        executorUrl,
-        executorToken,
-        ledger: () => sandbox.ledger(),
-        sellerRequests: () => Promise.resolve(0),
-        close: async () => {
-          await seller.close();
-          await sandbox.close();
-        },
-      }),
-  });
-  const { api, operatorKey } = system;
+  const dir = mkdtempSync(join(tmpdir(), "lightning-worker-bench-"));
+  const child = fork(join(import.meta.dirname, "world-process.ts"), { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  const world = await Promise.race([once(child, "message"), once(child, "exit").then(() => Promise.reject(new Error("the sandbox did not start")))]).then(([message]) => message as WorldAddresses);
+  const { sellerUrl, executorUrl, executorToken } = world;
+  const secret = randomBytes(32).toString("base64url");
+  const operatorKey = `lwo.main.root.${secret}`;
+  const vars = {
+    WALLET_KEK_V1: randomBytes(32).toString("base64"),
+    LIGHTNING_OPERATOR_KEY_SHA256: createHash("sha256").update(secret).digest("hex"),
+    LIGHTNING_NETWORK: "regtest",
+    WALLET_BACKEND: "http-executor",
+    LIGHTNING_LOCAL_HOSTS: new URL(sellerUrl).host,
+    OA_LIGHTNING_WALLET_EXECUTOR_BASE_URL: executorUrl,
+    OA_LIGHTNING_WALLET_EXECUTOR_AUTH_TOKEN: executorToken,
+  };
+  const start = (): Promise<RunningWorkerd> => startWorkerd({ dir: join(dir, "worker"), vars });
+  let worker = await start();
   const policy: Policy = {
-    hosts: { mode: "listed", allow: [new URL(seller.url).host], block: [], unknown: "deny" },
+    hosts: { mode: "listed", allow: [new URL(sellerUrl).host], block: [], unknown: "deny" },
     fee: { floorMsat: sats(5), ppm: 10_000 },
     opaqueTokens: "deny",
     network: "regtest",
-    dayMsat: sats(100_000_000),
+    // Caps as a deployment has them: two windows and a cap for one payment, each looked at in every decision.
     perPaymentMsat: sats(100),
+    dayMsat: CAP,
+    monthMsat: CAP,
   };
+
+  async function newKey(): Promise<string> {
+    const api = new Api(worker.url);
+    const operate = (method: string, path: string, body: unknown) => api.expect(method, path, { key: operatorKey, body });
+    const walletId = String((await operate("POST", "/v1/wallets", { policy }))["walletId"]);
+    await operate("PUT", `/v1/wallets/${walletId}/budgets/bench`, { policy });
+    return String((await operate("POST", `/v1/wallets/${walletId}/keys`, { budget: "bench" }))["key"]);
+  }
+
   return {
-    url: api.url,
-    sellerUrl: seller.url,
-    dir: system.stateDir,
-    agents: (count) =>
-      Promise.all(
-        Array.from({ length: count }, async () => {
-          const wallet = await api.expect("POST", "/v1/wallets", { key: operatorKey, body: { policy } });
-          const walletId = String(wallet["walletId"]);
-          await api.expect("PUT", `/v1/wallets/${walletId}/budgets/bench`, { key: operatorKey, body: { policy } });
-          const key = await api.expect("POST", `/v1/wallets/${walletId}/keys`, { key: operatorKey, body: { budget: "bench" } });
-          return { walletId, key: String(key["key"]) };
-        }),
-      ),
-    purchase: ({ key }, path) => ({
-      url: `${api.url}/v1/fetch`,
+    sellerUrl,
+    dir,
+    keys: async (wallets) => {
+      const keys: string[] = [];
+      for (let n = 0; n < wallets; n++) keys.push(await newKey());
+      return keys;
+    },
+    purchase: (key, path) => ({
+      url: `${worker.url}/v1/fetch`,
       method: "POST",
       headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-      body: JSON.stringify({ url: `${seller.url}${path}` }),
+      body: JSON.stringify({ url: sellerUrl + path }),
     }),
-    payByHand: async (bolt11) => {
-      const decoded = decodeBolt11(bolt11);
-      if (!decoded.ok) throw new Error("the seller's invoice cannot be read");
-      const payment = await sandbox.node.pay({ bolt11, paymentHash: decoded.invoice.paymentHash, maxFeeMsat: sats(5), waitMs: 1000 });
-      if (payment.kind !== "settled" || payment.preimage === null) throw new Error("the payment by hand did not settle");
-      return payment.preimage;
+    buyByHand: async (path) => {
+      const now = Date.now();
+      const challenge = (await fetch(sellerUrl + path)).headers.get("www-authenticate");
+      const { choice } = readOffers(challenge, { network: "regtest", now });
+      if (choice === null) throw new Error("the seller offers nothing");
+      const { invoice: bolt11, paymentHash, amountMsat, scheme, token } = choice;
+      const order: PaymentOrder = { walletId: "by-hand", epoch: 1, operationId: randomUUID(), bolt11, paymentHash, amountMsat, maxFeeMsat: sats(5), deadline: now + 10_000 };
+      const headers = { authorization: `Bearer ${executorToken}`, "content-type": "application/json" };
+      const outcome = (await (await fetch(`${executorUrl}/v1/pay`, { method: "POST", headers, body: JSON.stringify(order) })).json()) as { readonly preimage?: string };
+      if (outcome.preimage === undefined) throw new Error("the payment by hand did not settle");
+      return `${scheme} ${token}:${outcome.preimage}`;
     },
-    close: () => system.close(),
+    restart: async () => {
+      await worker.kill("SIGKILL");
+      const began = performance.now();
+      worker = await start();
+      return performance.now() - began;
+    },
+    close: async () => {
+      await worker.close();
+      child.disconnect();
+      rmSync(dir, { recursive: true, force: true });
+    },
   };
 }

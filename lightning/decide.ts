@@ -5,7 +5,7 @@
  */
 import type { Code } from "./errors.ts";
 import { add, ceilToSat, formatSats, msat, type Msat } from "./msat.ts";
-import type { FeeCap, HostPolicy, Policy, WindowCaps } from "./policy.ts";
+import type { FeeCap, HostPolicy, Policy, SubjectCaps, WindowCaps } from "./policy.ts";
 import type { Network } from "./bolt11.ts";
 import { matchesHost } from "./url.ts";
 
@@ -26,6 +26,12 @@ export interface Layer {
   readonly ledger: LedgerView;
   /** The same holder's books at hosts that `pattern` names. */
   readonly host: (pattern: string) => LedgerView;
+}
+
+/** What one end user or run may spend, out of the caller's budget. */
+export interface SubjectLayer {
+  readonly caps: SubjectCaps;
+  readonly ledger: LedgerView;
 }
 
 export interface Switches {
@@ -50,6 +56,10 @@ export interface SpendRequest {
   readonly callLimitMsat: Msat | null;
   /** `sat`: what leaves the wallet is rounded up to whole satoshi. */
   readonly granularity: "msat" | "sat";
+  /** What a person has granted for this very request, amount and fee together (invariant 18); it stands for the question, and for no cap. */
+  readonly grantedMsat?: Msat | null;
+  /** Null: the caller named no subject, or its budget has no caps for them. */
+  readonly subject?: SubjectLayer | null;
 }
 
 export type Decision =
@@ -121,8 +131,16 @@ export function decide(layers: readonly [wallet: Layer, budget: Layer], switches
     const refused = checkLayer(layer, request, total, now);
     if (refused !== null) return refused;
   }
+  const subject = request.subject ?? null;
+  if (subject !== null) {
+    const { caps, ledger } = subject;
+    if (caps.perPaymentMsat !== undefined && total > caps.perPaymentMsat) return deny("subject_cap_exceeded", `${formatSats(total)} with the fee reserve, a subject is allowed ${formatSats(caps.perPaymentMsat)} a payment`);
+    const full = firstFullWindow(caps, ledger, total, now);
+    if (full !== null) return deny("subject_cap_exceeded", `${formatSats(total)} more would exceed the subject's cap for ${full}`);
+  }
+  const granted = (request.grantedMsat ?? null) !== null && total <= (request.grantedMsat ?? 0);
   const asks = layers.some(({ policy }) => policy.approvalAboveMsat !== undefined && total >= policy.approvalAboveMsat);
-  if (asks || hostWord === "ask") return { kind: "ask", because: asks ? "amount" : "host", chargeMsat: charge, maxFeeMsat: reserve };
+  if ((asks || hostWord === "ask") && !granted) return { kind: "ask", because: asks ? "amount" : "host", chargeMsat: charge, maxFeeMsat: reserve };
   return { kind: "allow", chargeMsat: charge, maxFeeMsat: reserve };
 }
 

@@ -45,6 +45,7 @@ export const ERRORS = {
   amount_over_call_limit: policy("The price is over this call's own limit", "Raise `Lightning-Max-Sats`, or leave it out."),
   window_cap_exceeded: policy("This payment would exceed the wallet's cap for the window", "Wait for the next window, or have an operator raise the cap."),
   budget_exceeded: policy("This payment would exceed the budget of this key", "Wait for the next window, or have an operator raise this budget."),
+  subject_cap_exceeded: policy("This payment would exceed what this subject may spend", "Wait for the next window, or have an operator raise the caps for subjects."),
   host_cap_exceeded: policy("This payment would exceed the cap for this host", "Wait for the next window, or have an operator raise the host's cap."),
   payment_rate_exceeded: { ...policy("Too many payments in the last minute", "Wait a minute and send it again."), status: 429, retryable: true },
   fee_over_cap: policy("The routing fee needed is over the fee cap", "Have an operator raise the fee cap."),
@@ -82,6 +83,10 @@ export const ERRORS = {
   payment_unknown: { status: 504, outcome: "pending", retryable: true, title: "It is not yet known whether the payment went through", fix: "Send the same request again later; it is not paid twice." },
   preimage_mismatch: { status: 502, outcome: "pending", retryable: false, title: "The proof of payment does not match the invoice", fix: "An operator must look; the amount counts as spent." },
   preimage_unavailable: { status: 502, outcome: "pending", retryable: false, title: "The payment settled but its proof is not available", fix: "An operator must look; the amount counts as spent." },
+  approval_rejected: policy("A person has rejected this payment", "Do not ask again for the same; ask the person why."),
+  approval_expired: policy("Nobody approved this payment in time", "Send the same request again to ask anew."),
+  withdrawal_refused: request(409, "The withdrawal was not made", "See `detail`; nothing was sent."),
+  not_supported: request(501, "The payment backend cannot do this", "Use another way, or another backend."),
   purchase_cancelled: { status: 409, outcome: "failed", retryable: true, title: "The purchase was cancelled before anything was sent", fix: "Send the request again." },
 
   // paid, and then

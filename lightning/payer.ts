@@ -58,4 +58,6 @@ export interface Payer {
   /** Kept durably: a later `pay` with this operation id is refused. */
   cancel(operation: OperationRef): Promise<"fenced" | "cannot_fence">;
   status(): Promise<PayerStatus>;
+  /** Makes an invoice that pays into this wallet; absent where the backend cannot. */
+  receive?(amountMsat: Msat, description: string): Promise<{ readonly bolt11: string } | null>;
 }

@@ -50,6 +50,8 @@ const windows: Shape = {
   rolling: may(list(object({ windowMs: need(fails("must be from 1,000 ms to 31 days", (value) => Number.isSafeInteger(value) && (value as number) >= 1000 && (value as number) <= 31 * 86_400_000)), capMsat: need(amount) }), 8)),
 };
 
+const wait = fails("must be from 1,000 ms to one day", (value) => Number.isSafeInteger(value) && (value as number) >= 1000 && (value as number) <= 86_400_000);
+
 const POLICY: Check = object({
   ...windows,
   perPaymentMsat: may(amount),
@@ -60,6 +62,22 @@ const POLICY: Check = object({
   fee: need(object({ floorMsat: need(amount), ppm: need(fails("must be an integer from 0 to 1,000,000", (value) => Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 1_000_000)) })),
   opaqueTokens: need(oneOf("deny", "allow")),
   network: need(oneOf("mainnet", "testnet", "signet", "regtest")),
+  perSubject: may(object({ ...windows, perPaymentMsat: may(amount) })),
+  hostSettings: may(
+    list(
+      object({
+        host: need(host),
+        reuse: may(oneOf("auto", "always", "never")),
+        headersMs: may(wait),
+        idleMs: may(wait),
+        totalMs: may(wait),
+        maxBytes: may(count),
+      }),
+      100,
+    ),
+  ),
+  approvalMs: may(wait),
+  lowBalanceMsat: may(amount),
   pathPrefixes: may(list(fails("must begin with / and hold no query", (value) => typeof value === "string" && /^\/[^?#\s]*$/u.test(value)), 100)),
 });
 

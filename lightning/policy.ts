@@ -31,6 +31,21 @@ export interface HostCaps extends WindowCaps {
   readonly perPaymentMsat?: Msat;
 }
 
+/** How one seller is treated, beyond what is spent there. Milliseconds and bytes; what is left out has the deployment's default. */
+export interface HostSettings {
+  readonly host: HostPattern;
+  /** `auto`: a token is used again until the seller is seen to take each only once. `never`: every request buys its own. `always`: never learned. */
+  readonly reuse?: "auto" | "always" | "never";
+  readonly headersMs?: number;
+  readonly idleMs?: number;
+  readonly totalMs?: number;
+  readonly maxBytes?: number;
+}
+
+export interface SubjectCaps extends WindowCaps {
+  readonly perPaymentMsat?: Msat;
+}
+
 export interface FeeCap {
   /** The cap is the larger of the two. */
   readonly floorMsat: Msat;
@@ -45,6 +60,13 @@ export interface Policy extends WindowCaps {
   readonly approvalAboveMsat?: Msat;
   readonly hosts: HostPolicy;
   readonly perHost?: readonly HostCaps[];
+  /** Caps for each end user or run that a caller names with `Lightning-Subject`; a budget's matter. */
+  readonly perSubject?: SubjectCaps;
+  readonly hostSettings?: readonly HostSettings[];
+  /** How long a person has for an approval, and then the agent to use it, ms. Default 15 minutes. */
+  readonly approvalMs?: number;
+  /** The wallet's status says so when less than this can be spent. */
+  readonly lowBalanceMsat?: Msat;
   readonly fee: FeeCap;
   /** Tokens that are no macaroon we can read: the invoice cannot be bound to them (invariant 8). */
   readonly opaqueTokens: "deny" | "allow";

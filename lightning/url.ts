@@ -51,10 +51,13 @@ export function matchesHost(pattern: HostPattern, host: string, port: number): b
   return name.startsWith("*.") ? host.endsWith(name.slice(1)) && host.length > name.length - 1 : name === host;
 }
 
-/** Is this a host pattern an operator may write? */
+/**
+ * Is this a host pattern an operator may write? Only what can match a host as {@link normaliseUrl} writes it: an entry with a
+ * trailing dot or an empty label would stand in a block list and block nothing.
+ */
 export function isHostPattern(pattern: string): boolean {
-  const match = /^(?:\*\.)?([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?$/u.exec(pattern);
+  const match = /^(?:(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?$/u.exec(pattern);
   if (match === null) return false;
-  const port = match[2] === undefined ? 443 : Number(match[2]);
+  const port = match[1] === undefined ? 443 : Number(match[1]);
   return port >= 1 && port <= 65535;
 }

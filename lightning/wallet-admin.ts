@@ -1,4 +1,5 @@
 /** What operators may ask of a Wallet object, once the Worker has established that they own it. Plain values, as in wallet-api.ts. */
+import type { ApprovalLink, ApprovalState, ApprovalView, Verdict } from "./approval.ts";
 import type { Envelope } from "./envelope.ts";
 import type { WalletRecord, ReceiptRecord } from "./control-plane.ts";
 import type { Code } from "./errors.ts";
@@ -39,7 +40,38 @@ export interface WalletStatus {
   readonly receipts: number;
   readonly schemaVersion: number;
   readonly payer: PayerStatus | null;
+  /** True when the policy names a low-balance mark and less than it can be spent; null when the balance is not known. */
+  readonly lowBalance: boolean | null;
   readonly spent: BudgetView["spent"];
+}
+
+/** An operator's own payment out of the wallet, through the same journal (invariants 1 to 5), outside all budgets. */
+export interface WithdrawRequest {
+  /** UUID made by the caller; the same after a lost reply. */
+  readonly withdrawalId: string;
+  readonly bolt11: string;
+  readonly maxFeeMsat: Msat;
+  readonly by: string;
+  readonly waitMs: number;
+}
+
+export interface FundingInvoice {
+  readonly bolt11: string;
+  readonly paymentHash: string;
+  readonly amountMsat: Msat;
+  readonly expiresAt: number;
+}
+
+/** What people decide about an agent's payments; approvers have this and nothing else. */
+export interface WalletApprovals {
+  approvals(state: ApprovalState | null): Promise<Result<readonly ApprovalView[]>>;
+  /** `maxMsat` may lower the maximum, never raise it above what was quoted. Compare-and-set: whoever comes second is told what was decided. */
+  decideApproval(approvalId: string, verdict: Verdict, by: string, maxMsat: Msat | null): Promise<Result<ApprovalView>>;
+  /** A link for a person. It is a capability: give it to people, never to an agent. */
+  approvalLink(approvalId: string): Promise<Result<ApprovalLink>>;
+  /** What a link opens: the quote, once its signature is right and it has not expired. */
+  approvalByLink(link: ApprovalLink): Promise<Result<ApprovalView>>;
+  decideByLink(link: ApprovalLink, verdict: Verdict): Promise<Result<ApprovalView>>;
 }
 
 export interface WalletAdmin {
@@ -59,13 +91,20 @@ export interface WalletAdmin {
   /** Also ends a pause. */
   enable(): Promise<Result<null>>;
   balance(): Promise<Result<PayerStatus>>;
+  /** Ends a `payment_unknown` that no payer can answer any more, with a receipt. `paid` with the preimage as evidence stores the credential. */
+  resolve(purchaseId: string, verdict: "paid" | "failed", evidence: string, preimage: string | null): Promise<Result<PurchaseView>>;
+  /** Gives up a `paid_unfulfilled`: its origin and scope may be bought again. */
+  writeOff(purchaseId: string): Promise<Result<PurchaseView>>;
+  withdraw(request: WithdrawRequest): Promise<Result<PurchaseView>>;
+  /** An invoice to put money into the wallet; checked against what was asked. */
+  fundingInvoice(amountMsat: Msat): Promise<Result<FundingInvoice>>;
   purchases(page: { readonly before: number | null; readonly limit: number }): Promise<Result<{ readonly purchases: readonly PurchaseView[]; readonly next: number | null }>>;
   purchase(purchaseId: string): Promise<Result<PurchaseView>>;
   /** In chain order. */
   receipts(page: { readonly after: number; readonly limit: number }): Promise<Result<{ readonly receipts: readonly ReceiptRecord[]; readonly next: number | null }>>;
 }
 
-/** The same views for an agent's own key or binding: only what its budget did. */
+/** Also on the same object: WalletApprovals. The same views for an agent's own key or binding: only what its budget did. */
 export interface WalletAgentViews {
   ownStatus(auth: import("./wallet-api.ts").Auth): Promise<Result<{ readonly walletId: string; readonly state: string; readonly budget: BudgetView; readonly payer: PayerStatus | null }>>;
   ownPurchase(auth: import("./wallet-api.ts").Auth, purchaseId: string): Promise<Result<PurchaseView>>;

@@ -25,6 +25,8 @@ export interface OpenRequest {
   readonly subject: string | null;
   /** How long this caller waits for a payment already under way, ms. */
   readonly waitMs: number;
+  /** Resume: the same request sent again for a purchase that has paid. It uses that purchase's credential and pays nothing, whatever comes. */
+  readonly resume?: string | null;
 }
 
 /** One credential, for one purchase and origin. */
@@ -56,6 +58,8 @@ export interface Refusal {
   readonly receiptId: string | null;
   /** With `approval_required` and quotes: what would be paid. */
   readonly quote?: Quote;
+  /** With `approval_required`: what a person has to decide about. It names the question; it answers nothing. */
+  readonly approvalId?: string;
 }
 
 /** Nothing is decided yet, or a payment is under way. `code` is payment_pending or payment_unknown. */

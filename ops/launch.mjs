@@ -22,6 +22,8 @@ if (Number(process.versions.node.split(".")[0]) >= WANTED) {
   if (!existsSync(resolve(root, "node_modules/hono"))) fail("Dependencies are missing: run `npm ci` first.");
   if (!existsSync(resolve(root, script))) fail(`There is no ${script} in this checkout.`);
   process.argv.splice(1, 2, resolve(root, script));
+  // `npm start | head`: whoever read us has seen enough. 141 is what a shell gives for SIGPIPE.
+  process.stdout.on("error", (cause) => process.exit(cause.code === "EPIPE" ? 141 : 1));
   await import(pathToFileURL(resolve(root, script)).href).catch((cause) => {
     if (cause?.code === "ERR_MODULE_NOT_FOUND" && /Cannot find package/u.test(cause.message)) fail(`A dependency is missing (${/'([^']+)'/u.exec(cause.message)?.[1]}): run \`npm ci\` first.`);
     throw cause;

@@ -48,15 +48,14 @@ export function openState(dir: string | null): LocalState {
   if (stored === null) writeFileSync(keyFile, JSON.stringify(keys), { mode: 0o600 });
 
   const systemFile = join(folder, "system.json");
-  return {
-    dir: folder,
-    keys,
-    publish: (system) => writeFileSync(systemFile, JSON.stringify(system), { mode: 0o600 }),
-    release: () => {
-      if (dir === null) rmSync(folder, { recursive: true, force: true });
-      else for (const file of [systemFile, claim]) rmSync(file, { force: true });
-    },
+  const release = (): void => {
+    process.removeListener("exit", release);
+    if (dir === null) rmSync(folder, { recursive: true, force: true });
+    else for (const file of [systemFile, claim]) rmSync(file, { force: true });
   };
+  // However we end, short of SIGKILL: no keys of a system that is gone stay behind.
+  process.once("exit", release);
+  return { dir: folder, keys, publish: (system) => writeFileSync(systemFile, JSON.stringify(system), { mode: 0o600 }), release };
 }
 
 /** The system that runs on this folder, or null. */

@@ -36,14 +36,11 @@ export interface SetupOptions {
   readonly port: number;
   readonly onProgress?: (line: string) => void;
   readonly observe?: Observer;
-  /** Another world than the kind's own. */
-  readonly world?: () => Promise<World>;
   /** A test may stand between the Worker and the world: called with each address, gives the one to use instead. */
   readonly through?: (name: "seller" | "executor", url: string) => Promise<string>;
 }
 
-/** The outside world as a system needs it. */
-export interface World extends Witness {
+interface World extends Witness {
   readonly sellerUrl: string;
   readonly executorUrl: string;
   readonly executorToken: string;
@@ -82,7 +79,7 @@ export async function startLocal(options: SetupOptions): Promise<LocalSystem> {
     for (const step of cleanup.splice(0).toReversed()) await step();
   };
   try {
-    const world = await (options.world?.() ?? startWorld(options.kind, options.onProgress ?? (() => undefined)));
+    const world = await startWorld(options.kind, options.onProgress ?? (() => undefined));
     cleanup.push(() => world.close());
     const through = options.through ?? ((_name, url) => Promise.resolve(url));
     const sellerUrl = await through("seller", world.sellerUrl);

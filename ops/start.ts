@@ -26,6 +26,9 @@ async function main(argv: readonly string[]): Promise<number> {
 
   const out = output(json);
   const stop = interrupted();
+  let starting = true;
+  // Before anything is up there is nothing to close in order; what was begun ends with this process.
+  void stop.then(() => starting && process.exit(130));
   let system: LocalSystem;
   try {
     const stateDir = state ?? (once ? null : ".lightning-worker");
@@ -35,6 +38,7 @@ async function main(argv: readonly string[]): Promise<number> {
     out.document({ ok: false, error: oneLine(cause) });
     return 2;
   }
+  starting = false;
   try {
     return (await show(system, out)) ? await stayUp(system, once, out, stop) : 1;
   } finally {

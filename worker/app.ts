@@ -16,19 +16,13 @@ export type App = (request: Request, door: Door) => Response | Promise<Response>
 
 /** Built once per isolate; each request brings its own door. */
 export function createApp(): App {
-  const app = new Hono<DoorEnv & { Bindings: { door: Door } }>();
-  app.use(async (c, next) => {
-    c.set("door", c.env.door);
-    await next();
-  });
-  // The hottest route first: routers that walk in order find it at once.
-  const routes = app as unknown as Hono<DoorEnv>;
-  purchaseRoutes(routes);
-  walletRoutes(routes);
-  ruleRoutes(routes);
-  ownerRoutes(routes);
-  publicRoutes(routes);
-  refuseOtherMethods(routes);
+  const app = new Hono<DoorEnv>();
+  purchaseRoutes(app);
+  walletRoutes(app);
+  ruleRoutes(app);
+  ownerRoutes(app);
+  publicRoutes(app);
+  refuseOtherMethods(app);
   app.notFound(() => problemResponse("not_found"));
   app.onError((error, c) => {
     // Hono's own refusals: JSON that does not parse, for one.

@@ -1,11 +1,27 @@
-/** One request to the seller, up to its headers; and what those headers ask of us. */
+/**
+ * One request to the seller, up to its headers; and what those headers ask of us.
+ *
+ * A body that is announced as small comes along at once. In workerd a body that passes through a stream made in JavaScript costs
+ * about 0.15 ms of processor time more than bytes in hand (raw workerd, 2026-11), a third of what this flow adds to a bare
+ * fetch; a refused answer that is read to its end leaves its connection fit for the next; and a seller that breaks off in the
+ * middle has not answered, so the retries after a payment cover it. An event stream announces no length and is never held.
+ */
 import type { FetchLimits } from "../lightning/wallet-api.ts";
 import type { FlowPorts, SellerRequest, SellerResponse } from "./flow-types.ts";
 import { within } from "./retry.ts";
 
 export type Asked =
-  | { readonly kind: "response"; readonly response: SellerResponse; readonly startedAt: number; readonly abort: () => void }
+  | {
+      readonly kind: "response";
+      readonly response: SellerResponse;
+      /** The small body, taken from `response`; null when it is still to be streamed, or there is none. */
+      readonly whole: Uint8Array | null;
+      readonly startedAt: number;
+      readonly abort: () => void;
+    }
   | { readonly kind: "failed"; readonly code: "seller_unreachable" | "seller_timeout" };
+
+const SMALL_BYTES = 16_384;
 
 /** Never throws: why a connection failed is the network's wording and stays here. */
 export async function ask(ports: FlowPorts, url: string, request: Omit<SellerRequest, "signal">, limits: FetchLimits): Promise<Asked> {
@@ -15,7 +31,12 @@ export async function ask(ports: FlowPorts, url: string, request: Omit<SellerReq
   const flight = (async () => ports.fetch(url, { ...request, signal: controller.signal }))();
   try {
     const answer = await within(ports.clock, limits.headersMs, flight);
-    if (answer.kind === "done") return { kind: "response", response: answer.value, startedAt, abort };
+    if (answer.kind === "done") {
+      const response = answer.value;
+      if (response.body === null || !isSmall(request.method, response, limits)) return { kind: "response", response, whole: null, startedAt, abort };
+      const body = await within(ports.clock, limits.idleMs, new Response(response.body).arrayBuffer());
+      if (body.kind === "done") return { kind: "response", response: { status: response.status, headers: response.headers, body: null }, whole: new Uint8Array(body.value), startedAt, abort };
+    }
   } catch {
     return { kind: "failed", code: "seller_unreachable" };
   }
@@ -24,6 +45,16 @@ export async function ask(ports: FlowPorts, url: string, request: Omit<SellerReq
   void flight.then(discard, () => undefined);
   return { kind: "failed", code: "seller_timeout" };
 }
+
+/** A Content-Length counts bytes before decoding, so an encoded body may be any size. */
+function isSmall(method: string, { status, headers }: SellerResponse, { maxBytes }: FetchLimits): boolean {
+  const announced = headers.get("content-length");
+  if (announced === null || !/^[0-9]+$/u.test(announced) || headers.has("content-encoding") || isBodiless(method, status)) return false;
+  return Number(announced) <= Math.min(SMALL_BYTES, maxBytes);
+}
+
+/** Answers that never have a body, whatever their Content-Length says (RFC 9110 section 6.4.1). */
+export const isBodiless = (method: string, status: number): boolean => method === "HEAD" || status === 204 || status === 205 || status === 304;
 
 /** Lets go of an answer whose body is not wanted. */
 export function discard(response: SellerResponse): void {

@@ -27,7 +27,8 @@ export interface Door {
   readonly log: (event: string, facts: Readonly<Record<string, string | number | boolean | null>>) => void;
 }
 
-/** Hono's types for this app. */
+/** Hono's types for this app: the door comes in where a Worker's bindings usually do. */
 export interface DoorEnv {
-  Variables: { door: Door; principal: Principal };
+  Bindings: { door: Door };
+  Variables: { principal: Principal };
 }

@@ -14,7 +14,7 @@ export function operatorKeyHash(door: Door, owner: string, keyId: string): Promi
 }
 
 const only = (kind: "agent" | "operator"): MiddlewareHandler<DoorEnv> => async (c, next) => {
-  const door = c.get("door");
+  const door = c.env.door;
   const principal = await resolvePrincipal(c.req.raw.headers.get("authorization"), (owner, keyId) => operatorKeyHash(door, owner, keyId));
   if (principal === null) return problemResponse("unauthorized");
   if (principal.kind !== kind) return problemResponse("forbidden");
@@ -40,7 +40,7 @@ export function operatorOf(c: Context<DoorEnv>): Operator {
 /** Refuses by `Content-Length` where there is one, else while reading: an endless body is cut at the cap. */
 const limits = new Map<number, MiddlewareHandler>();
 export const limited: MiddlewareHandler<DoorEnv> = (c, next) => {
-  const { requestMaxBytes } = c.get("door").config;
+  const { requestMaxBytes } = c.env.door.config;
   let limit = limits.get(requestMaxBytes);
   if (limit === undefined) {
     limit = bodyLimit({ maxSize: requestMaxBytes, onError: () => problemResponse("request_too_large", `the body may have ${requestMaxBytes} bytes`) });

@@ -1,12 +1,12 @@
 /** From the seller's headers to the caller's answer: elsewhere, too large, or its status with a guarded stream. */
 import { ZERO } from "../lightning/msat.ts";
 import type { Credential, FetchLimits } from "../lightning/wallet-api.ts";
-import { discard, type Asked } from "./ask.ts";
+import { discard, isBodiless, type Asked } from "./ask.ts";
 import { headersForCaller } from "./headers.ts";
 import { hopOf } from "./redirect.ts";
 import { within } from "./retry.ts";
 import { fail, problem, unfulfilled, type Leg, type ProblemAnswer, type Run } from "./run.ts";
-import { guard, NOTHING, type Passed } from "./stream.ts";
+import { guard, passedWhole, type Passed } from "./stream.ts";
 
 export type Arrived = Extract<Asked, { kind: "response" }>;
 
@@ -15,11 +15,8 @@ const LONG_MS = 1000;
 
 export const isSuccess = (status: number): boolean => status >= 200 && status <= 299;
 
-/** Answers that never have a body, whatever their Content-Length says (RFC 9110 section 6.4.1). */
-const isBodiless = (method: string, status: number): boolean => method === "HEAD" || status === 204 || status === 205 || status === 304;
-
 /** @param credential the one this answer was given to; the seller has not refused it */
-export async function serve(run: Run, { response, startedAt, abort }: Arrived, credential: Credential | null, limits: FetchLimits): Promise<Leg> {
+export async function serve(run: Run, { response, whole, startedAt, abort }: Arrived, credential: Credential | null, limits: FetchLimits): Promise<Leg> {
   const { ports, call, url, line, hopsLeft } = run;
   const { status, headers } = response;
   const secret = credential?.authorization ?? null;
@@ -48,17 +45,19 @@ export async function serve(run: Run, { response, startedAt, abort }: Arrived, c
   const guarded = bodiless || response.body === null ? null : guard(response.body, { limits, startedAt, clock: ports.clock, abort });
   if (!broken) {
     // Told to the platform before the first byte: a caller who leaves must not take the record with him.
-    ports.waitUntil(report(run, credential, status, guarded?.passed ?? Promise.resolve(NOTHING)));
+    ports.waitUntil(report(run, credential, status, guarded?.passed ?? Promise.resolve(passedWhole(whole ?? new Uint8Array()))));
   }
   return {
     kind: "answer",
     status: broken ? "paid_unfulfilled" : (credential?.status ?? "free"),
-    response: { status, headers: headersForCaller(headers, { secret, bodiless }), body: guarded?.stream ?? null },
+    response: { status, headers: headersForCaller(headers, { secret, bodiless }), body: guarded?.stream ?? bytesAsBody(whole) },
     purchaseId: line.purchaseId,
     receiptId,
     spentMsat: credential?.spentMsat ?? ZERO,
   };
 }
+
+const bytesAsBody = (whole: Uint8Array | null): ReadableStream<Uint8Array> | null => (whole === null || whole.length === 0 ? null : new Response(whole).body);
 
 /**
  * The delivery record at the end of the body. A new credential that has served is worth telling before the end of a long stream:

@@ -5,7 +5,7 @@
  * over RPC, so what is not meant for callers is `#`.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
-import { BUDGET_NAME, FetchBody, OWNER, PURCHASE_ID, WALLET_ID, strict } from "../lightning/schema.ts";
+import { BUDGET_NAME, FetchBody, METHODS, OWNER, PURCHASE_ID, WALLET_ID, strict } from "../lightning/schema.ts";
 import type { Code } from "../lightning/errors.ts";
 import type { Result, WalletAgentViews } from "../lightning/wallet-admin.ts";
 import type { Auth, PurchaseView } from "../lightning/wallet-api.ts";
@@ -50,6 +50,7 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
   override async fetch(request: Request): Promise<Response> {
     const resolved = this.#caller();
     if (!resolved.ok) return problemResponse(resolved.code, resolved.detail);
+    if (!METHODS.some((method) => method === request.method)) return problemResponse("invalid_request", `method: Expected one of ${METHODS.join(", ")}`);
     const steering = readSteering(request.headers);
     if (!steering.ok) return problemResponse("invalid_request", steering.detail);
     try {

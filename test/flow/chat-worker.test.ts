@@ -15,6 +15,8 @@ const wrangler = join(import.meta.dirname, "../chat-worker/wrangler.toml");
 const operatorSecret = randomBytes(32).toString("base64url");
 const kek = randomBytes(32).toString("base64");
 const answers: string[] = [];
+/** What has been opened so far, so that a failed start leaves nothing behind and is reported as itself. */
+const closers: (() => unknown)[] = [];
 let dir = "";
 let sandbox: Sandbox;
 let seller: RecordingProxy;
@@ -33,8 +35,11 @@ async function restart(props: Readonly<Record<string, unknown>>): Promise<void> 
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "lightning-worker-"));
+  closers.push(() => rmSync(dir, { recursive: true }));
   sandbox = await startSandbox({ network: "regtest" });
+  closers.push(() => sandbox.close());
   seller = await recordingProxy(sandbox.sellerUrl);
+  closers.push(() => seller.close());
   vars = {
     WALLET_KEK_V1: kek,
     LIGHTNING_OPERATOR_KEY_SHA256: createHash("sha256").update(operatorSecret).digest("hex"),
@@ -44,6 +49,7 @@ beforeAll(async () => {
     OA_LIGHTNING_WALLET_EXECUTOR_AUTH_TOKEN: sandbox.executorToken,
   };
   worker = await startWorkerd({ dir, vars });
+  closers.push(() => worker.close());
   const starter = starterPolicy("regtest", [new URL(seller.url).host]);
   const allowed = { policy: { ...starter, hosts: { ...starter.hosts, unknown: "deny" } } };
   walletId = String((await operate("POST", "/v1/wallets", allowed))["walletId"]);
@@ -52,10 +58,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await worker.close();
-  await seller.close();
-  await sandbox.close();
-  rmSync(dir, { recursive: true });
+  for (const close of closers.toReversed()) await close();
 });
 
 interface Turn {
@@ -130,6 +133,7 @@ test("the binding's own fetch has the shape of any fetch: status, headers, body 
   expect([denied.status, denied.headers.get("content-type"), denied.headers.get("lightning-status")]).toEqual([403, "application/problem+json", "denied"]);
   const narrowed = await through("/cheap/narrowed", { headers: { "lightning-max-sats": "many" } });
   expect(await narrowed.json()).toMatchObject({ code: "invalid_request" });
+  expect(await (await through("/free", { method: "PROPFIND" })).json()).toMatchObject({ code: "invalid_request" });
   answers.push(JSON.stringify([...posted.headers, ...streamed.headers, ...denied.headers]));
 });
 

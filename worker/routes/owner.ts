@@ -17,7 +17,7 @@ const UNKNOWN = { version: null, globalPause: null, ownerKillSwitch: null };
 
 export function ownerRoutes(app: Hono<DoorEnv>): void {
   app.get("/v1/security", operatorOnly, async (c) => {
-    const control = c.get("door").control(operatorOf(c).owner);
+    const control = c.env.door.control(operatorOf(c).owner);
     const [wallet] = await control.wallets();
     return json(wallet === undefined ? UNKNOWN : switches(await control.security(wallet.walletId)));
   });
@@ -25,18 +25,18 @@ export function ownerRoutes(app: Hono<DoorEnv>): void {
   app.put("/v1/security/global", operatorOnly, ...body(strict(SwitchBody)), async (c) => {
     const operator = operatorOf(c);
     if (operator.owner !== MAIN_OWNER) return problemResponse("forbidden", "the global switch belongs to the operators of the platform itself");
-    return json(switches(await c.get("door").control(operator.owner).setGlobalPause(c.req.valid("json").active, by(operator))));
+    return json(switches(await c.env.door.control(operator.owner).setGlobalPause(c.req.valid("json").active, by(operator))));
   });
 
   app.put("/v1/security/owner", operatorOnly, ...body(strict(SwitchBody)), async (c) => {
     const operator = operatorOf(c);
-    return json(switches(await c.get("door").control(operator.owner).setOwnerKillSwitch(c.req.valid("json").active, by(operator))));
+    return json(switches(await c.env.door.control(operator.owner).setOwnerKillSwitch(c.req.valid("json").active, by(operator))));
   });
 
-  app.get("/v1/operator-keys", operatorOnly, async (c) => json({ keys: await c.get("door").control(operatorOf(c).owner).operatorKeys() }));
+  app.get("/v1/operator-keys", operatorOnly, async (c) => json({ keys: await c.env.door.control(operatorOf(c).owner).operatorKeys() }));
 
   app.post("/v1/operator-keys", operatorOnly, ...body(strict(CreateOperatorKey)), async (c) => {
-    const door = c.get("door");
+    const door = c.env.door;
     const { owner } = operatorOf(c);
     const key = newOperatorKey(door.random, owner);
     const view = { keyId: key.keyId, label: c.req.valid("json").label ?? "", createdAt: door.now() };
@@ -45,7 +45,7 @@ export function ownerRoutes(app: Hono<DoorEnv>): void {
   });
 
   app.delete("/v1/operator-keys/:keyId", operatorOnly, async (c) => {
-    const door = c.get("door");
+    const door = c.env.door;
     const keyId = c.req.param("keyId");
     if (keyId === ROOT_KEY_ID) return problemResponse("forbidden", "the first operator key ends when the secret LIGHTNING_OPERATOR_KEY_SHA256 is changed");
     if (!KEY_ID.test(keyId)) return problemResponse("not_found");

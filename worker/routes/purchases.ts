@@ -16,36 +16,36 @@ export function purchaseRoutes(app: Hono<DoorEnv>): void {
     const agent = agentOf(c);
     const steering = readSteering(c.req.raw.headers);
     if (!steering.ok) return problemResponse("invalid_request", steering.detail);
-    return flowResponse(await purchase(c.get("door").flow(agent.owner, agent.walletId), bodyCall(agent.auth, c.req.valid("json"), steering.value)));
+    return flowResponse(await purchase(c.env.door.flow(agent.owner, agent.walletId), bodyCall(agent.auth, c.req.valid("json"), steering.value)));
   });
 
   app.post("/v1/quote", agentOnly, ...asked, async (c) => {
     const agent = agentOf(c);
     const steering = readSteering(c.req.raw.headers);
     if (!steering.ok) return problemResponse("invalid_request", steering.detail);
-    return quoteResponse(await quoteFlow(c.get("door").flow(agent.owner, agent.walletId), bodyCall(agent.auth, c.req.valid("json"), steering.value)));
+    return quoteResponse(await quoteFlow(c.env.door.flow(agent.owner, agent.walletId), bodyCall(agent.auth, c.req.valid("json"), steering.value)));
   });
 
   app.get("/v1/wallet", agentOnly, async (c) => {
     const { owner, walletId, auth } = agentOf(c);
-    return resultResponse(await c.get("door").wallet(owner, walletId).ownStatus(auth));
+    return resultResponse(await c.env.door.wallet(owner, walletId).ownStatus(auth));
   });
 
   app.get("/v1/balance", agentOnly, async (c) => {
     const { owner, walletId, auth } = agentOf(c);
-    return resultResponse(await c.get("door").wallet(owner, walletId).ownStatus(auth), (status) => ({ walletId: status.walletId, balance: status.payer }));
+    return resultResponse(await c.env.door.wallet(owner, walletId).ownStatus(auth), (status) => ({ walletId: status.walletId, balance: status.payer }));
   });
 
   app.get("/v1/purchases/:purchaseId", agentOnly, async (c) => {
     const { owner, walletId, auth } = agentOf(c);
     const purchaseId = c.req.param("purchaseId");
     if (!PURCHASE_ID.test(purchaseId)) return problemResponse("not_found");
-    return resultResponse(await c.get("door").wallet(owner, walletId).ownPurchase(auth, purchaseId));
+    return resultResponse(await c.env.door.wallet(owner, walletId).ownPurchase(auth, purchaseId));
   });
 
   app.get("/v1/receipts", agentOnly, query(strict(ReceiptsQuery)), (c) => {
     const { owner, walletId, auth } = agentOf(c);
-    const wallet = c.get("door").wallet(owner, walletId);
+    const wallet = c.env.door.wallet(owner, walletId);
     return receiptsAnswer((page) => wallet.ownReceipts(auth, page), c.req.valid("query"), c.req.raw.headers.get("accept"));
   });
 }

@@ -17,7 +17,7 @@ export function ruleRoutes(app: Hono<DoorEnv>): void {
   app.put("/v1/wallets/:walletId/policy", operatorOnly, ...body(strict(PutPolicy)), async (c) => {
     const named = walletOf(c);
     if (named === null) return problemResponse("not_found");
-    const rule = policyOf(c.req.valid("json"), c.get("door").config.network);
+    const rule = policyOf(c.req.valid("json"), c.env.door.config.network);
     if (!rule.ok) return problemResponse("invalid_request", rule.detail);
     return resultResponse(await named.wallet.setPolicy(rule.policy), ({ policyVersion }) => ({ policy: rule.policy, policyVersion }));
   });
@@ -33,7 +33,7 @@ export function ruleRoutes(app: Hono<DoorEnv>): void {
     const budget = c.req.param("budget");
     if (!BUDGET_NAME.test(budget)) return problemResponse("invalid_request", "budget: Expected a name of 1 to 40 characters of a-z, 0-9 and -");
     const asked = c.req.valid("json");
-    const rule = policyOf(asked, c.get("door").config.network);
+    const rule = policyOf(asked, c.env.door.config.network);
     if (!rule.ok) return problemResponse("invalid_request", rule.detail);
     return resultResponse(await named.wallet.putBudget(budget, rule.policy, asked.disabled ?? false));
   });
@@ -47,7 +47,7 @@ export function ruleRoutes(app: Hono<DoorEnv>): void {
     const named = walletOf(c);
     if (named === null) return problemResponse("not_found");
     const { budget, label } = c.req.valid("json");
-    const key = newAgentKey(c.get("door").random, operatorOf(c).owner, named.walletId);
+    const key = newAgentKey(c.env.door.random, operatorOf(c).owner, named.walletId);
     const created = await named.wallet.createKey({ keyId: key.keyId, budget, label: label ?? "", hash: key.hash });
     return resultResponse(created, (view) => ({ ...view, key: key.text }), 201);
   });

@@ -18,12 +18,12 @@ const DEFAULT_PAGE = 50;
 export function walletOf(c: Context<DoorEnv>): { readonly walletId: string; readonly wallet: WalletStub } | null {
   const walletId = c.req.param("walletId") ?? "";
   if (!WALLET_ID.test(walletId)) return null;
-  return { walletId, wallet: c.get("door").wallet(operatorOf(c).owner, walletId) };
+  return { walletId, wallet: c.env.door.wallet(operatorOf(c).owner, walletId) };
 }
 
 export function walletRoutes(app: Hono<DoorEnv>): void {
   app.post("/v1/wallets", operatorOnly, ...body(strict(CreateWallet)), async (c) => {
-    const door = c.get("door");
+    const door = c.env.door;
     const { owner } = operatorOf(c);
     const asked = c.req.valid("json");
     const { network, backend } = door.config;
@@ -40,7 +40,7 @@ export function walletRoutes(app: Hono<DoorEnv>): void {
     return resultResponse(created, () => ({ ...listed.record, policy: rule.policy }), 201);
   });
 
-  app.get("/v1/wallets", operatorOnly, async (c) => json({ wallets: await c.get("door").control(operatorOf(c).owner).wallets() }));
+  app.get("/v1/wallets", operatorOnly, async (c) => json({ wallets: await c.env.door.control(operatorOf(c).owner).wallets() }));
 
   app.get("/v1/wallets/:walletId", operatorOnly, async (c) => {
     const named = walletOf(c);

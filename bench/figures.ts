@@ -1,0 +1,45 @@
+/** A figure beside its goal. A goal that was missed says so in the same line as one that was met. */
+
+export interface Goal {
+  readonly kind: "at_most" | "at_least";
+  readonly value: number;
+}
+
+export interface Figure {
+  /** Stable, for programs that compare runs. */
+  readonly id: string;
+  readonly name: string;
+  readonly value: number;
+  readonly unit: "ms" | "times" | "per_second" | "bytes";
+  readonly goal: Goal | null;
+}
+
+export const atMost = (value: number): Goal => ({ kind: "at_most", value });
+export const atLeast = (value: number): Goal => ({ kind: "at_least", value });
+
+/** Null where there is no goal. */
+export function isMet({ value, goal }: Figure): boolean | null {
+  if (goal === null) return null;
+  return goal.kind === "at_most" ? value <= goal.value : value >= goal.value;
+}
+
+/** `1.31 ms, goal at most 1.5 ms: met` */
+export function describe(figure: Figure): string {
+  const { value, unit, goal } = figure;
+  if (goal === null) return show(value, unit);
+  const words = goal.kind === "at_most" ? "at most" : "at least";
+  return `${show(value, unit).padEnd(12)} goal ${words} ${show(goal.value, unit)}: ${isMet(figure) === true ? "met" : "MISSED"}`;
+}
+
+function show(value: number, unit: Figure["unit"]): string {
+  switch (unit) {
+    case "ms":
+      return `${value.toFixed(value < 10 ? 2 : 0)} ms`;
+    case "times":
+      return `${value.toFixed(2)} times`;
+    case "per_second":
+      return `${Math.round(value).toLocaleString("en-US")}/s`;
+    case "bytes":
+      return `${(value / 1000).toFixed(1)} KB`;
+  }
+}
