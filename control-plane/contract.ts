@@ -67,6 +67,7 @@ export function receiptChain(owner: string, walletId: string, count: number): re
       paymentHash: null,
       credentialId: null,
       binding: null,
+    evidence: null,
       backend: "http-executor",
       epoch: 1,
       policyVersion: 1,

@@ -1,10 +1,15 @@
 /** The control plane's default client: one Durable Object per owner, named after the principal's owner and never after an argument (invariant 17). */
-import type { ControlPlane } from "../lightning/control-plane.ts";
-import { ownerObjectName } from "../lightning/control-plane-names.ts";
+import type { ControlPlane, PlatformControl } from "../lightning/control-plane.ts";
+import { GLOBAL_NAME, ownerObjectName } from "../lightning/control-plane-names.ts";
 
 /** The part of a `DurableObjectNamespace` that is used: this room knows the port, not the class behind it. */
 export interface ControlPlaneNamespace {
-  getByName(name: string): ControlPlane;
+  getByName(name: string): ControlPlane & PlatformControl;
+}
+
+/** What no owner's object knows: for the cron alone. */
+export function embeddedPlatform(namespace: ControlPlaneNamespace): PlatformControl {
+  return { owners: async (page) => namespace.getByName(GLOBAL_NAME).owners(page) };
 }
 
 /**
@@ -16,19 +21,26 @@ export function embeddedControlPlane(namespace: ControlPlaneNamespace, owner: st
   const object = (): ControlPlane => namespace.getByName(name);
   return {
     security: async (walletId) => object().security(walletId),
+    switches: async () => object().switches(),
     setGlobalPause: async (active, by) => object().setGlobalPause(active, by),
     setOwnerKillSwitch: async (active, by) => object().setOwnerKillSwitch(active, by),
-    createWallet: async (record, envelope) => object().createWallet(record, envelope),
+    createWallet: async (record, envelope, request) => object().createWallet(record, envelope, request),
     wallet: async (walletId) => object().wallet(walletId),
     wallets: async () => object().wallets(),
     envelope: async (walletId) => object().envelope(walletId),
     ingestReceipts: async (walletId, records) => object().ingestReceipts(walletId, records),
     putSnapshot: async (snapshot) => object().putSnapshot(snapshot),
     snapshot: async (walletId) => object().snapshot(walletId),
+    keepStatus: async (walletId, known) => object().keepStatus(walletId, known),
+    lastStatus: async (walletId) => object().lastStatus(walletId),
     walletsWithOpenRows: async () => object().walletsWithOpenRows(),
     addOperatorKey: async (key) => object().addOperatorKey(key),
     operatorKeyHash: async (keyId) => object().operatorKeyHash(keyId),
     operatorKeys: async () => object().operatorKeys(),
     revokeOperatorKey: async (keyId, at) => object().revokeOperatorKey(keyId, at),
+    addApproverKey: async (key) => object().addApproverKey(key),
+    approverKeyHash: async (keyId) => object().approverKeyHash(keyId),
+    approverKeys: async () => object().approverKeys(),
+    revokeApproverKey: async (keyId, at) => object().revokeApproverKey(keyId, at),
   };
 }

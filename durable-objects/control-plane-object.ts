@@ -4,11 +4,12 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { GLOBAL_NAME, OWNER_PREFIX } from "../lightning/control-plane-names.ts";
-import type { ControlPlane, ReceiptRecord, SecurityState, WalletRecord, WalletSnapshot } from "../lightning/control-plane.ts";
+import type { ControlKeyView, ControlPlane, KnownStatus, PlatformControl, ReceiptRecord, SecurityState, WalletRecord, WalletRequest, WalletSnapshot } from "../lightning/control-plane.ts";
 import type { Envelope } from "../lightning/envelope.ts";
 import { GlobalPause, type GlobalState } from "./control-plane/global-pause.ts";
-import type { OperatorKey, OperatorKeyView } from "./control-plane/operator-keys.ts";
+import type { OperatorKey } from "./control-plane/operator-keys.ts";
 import { OwnerControlPlane } from "./control-plane/owner.ts";
+import { Registry } from "./control-plane/registry.ts";
 import { GLOBAL_MIGRATIONS, OWNER_MIGRATIONS } from "./control-plane/schema.ts";
 import { durableSql } from "./sql-durable.ts";
 import { migrate } from "./sql.ts";
@@ -17,9 +18,9 @@ export interface ControlPlaneEnv {
   readonly CONTROL_PLANE: DurableObjectNamespace<ControlPlaneObject>;
 }
 
-type Part = { readonly kind: "global"; readonly pause: GlobalPause } | { readonly kind: "owner"; readonly core: OwnerControlPlane };
+type Part = { readonly kind: "global"; readonly pause: GlobalPause; readonly registry: Registry } | { readonly kind: "owner"; readonly core: OwnerControlPlane };
 
-export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implements ControlPlane {
+export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implements ControlPlane, PlatformControl {
   readonly #part: Part;
 
   constructor(ctx: DurableObjectState, env: ControlPlaneEnv) {
@@ -29,7 +30,7 @@ export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implement
     const now = (): number => Date.now();
     if (name === GLOBAL_NAME) {
       migrate(sql, GLOBAL_MIGRATIONS, now());
-      this.#part = { kind: "global", pause: new GlobalPause(sql, now) };
+      this.#part = { kind: "global", pause: new GlobalPause(sql, now), registry: new Registry(sql, now) };
     } else if (name?.startsWith(OWNER_PREFIX) === true && name.length > OWNER_PREFIX.length) {
       migrate(sql, OWNER_MIGRATIONS, now());
       // A stub may be broken after an error, so each call takes a fresh one.
@@ -37,6 +38,7 @@ export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implement
         read: async (): Promise<GlobalState> => env.CONTROL_PLANE.getByName(GLOBAL_NAME).readGlobalPause(),
         set: async (active: boolean, by: string): Promise<GlobalState> =>
           env.CONTROL_PLANE.getByName(GLOBAL_NAME).writeGlobalPause(active, by),
+        register: async (owner: string): Promise<void> => env.CONTROL_PLANE.getByName(GLOBAL_NAME).registerOwner(owner),
       };
       this.#part = { kind: "owner", core: new OwnerControlPlane(name.slice(OWNER_PREFIX.length), { sql, now, global }) };
     } else {
@@ -44,20 +46,32 @@ export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implement
     }
   }
 
-  // The global object's own two calls, for the owners' objects.
+  // The global object's own calls: for the owners' objects, and the last one for the Worker's cron.
 
   async readGlobalPause(): Promise<GlobalState> {
-    return this.#pause().read();
+    return this.#global().pause.read();
   }
 
   async writeGlobalPause(active: boolean, by: string): Promise<GlobalState> {
-    return this.#pause().set(active, by);
+    return this.#global().pause.set(active, by);
+  }
+
+  async registerOwner(owner: string): Promise<void> {
+    this.#global().registry.register(owner);
+  }
+
+  async owners(page: { readonly after: string | null; readonly limit: number }): Promise<readonly string[]> {
+    return this.#global().registry.owners(page);
   }
 
   // One owner's part: the port, call by call.
 
   async security(walletId: string): Promise<SecurityState> {
     return this.#owner().security(walletId);
+  }
+
+  async switches(): Promise<SecurityState> {
+    return this.#owner().switches();
   }
 
   async setGlobalPause(active: boolean, by: string): Promise<SecurityState> {
@@ -68,8 +82,12 @@ export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implement
     return this.#owner().setOwnerKillSwitch(active, by);
   }
 
-  async createWallet(record: WalletRecord, envelope: Envelope): Promise<{ readonly created: boolean; readonly record: WalletRecord }> {
-    return this.#owner().createWallet(record, envelope);
+  async createWallet(
+    record: WalletRecord,
+    envelope: Envelope,
+    request?: WalletRequest,
+  ): Promise<{ readonly created: boolean; readonly record: WalletRecord; readonly conflict?: boolean }> {
+    return this.#owner().createWallet(record, envelope, request);
   }
 
   async wallet(walletId: string): Promise<WalletRecord | null> {
@@ -96,6 +114,14 @@ export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implement
     return this.#owner().snapshot(walletId);
   }
 
+  async keepStatus(walletId: string, known: KnownStatus): Promise<void> {
+    return this.#owner().keepStatus(walletId, known);
+  }
+
+  async lastStatus(walletId: string): Promise<KnownStatus | null> {
+    return this.#owner().lastStatus(walletId);
+  }
+
   async walletsWithOpenRows(): Promise<readonly string[]> {
     return this.#owner().walletsWithOpenRows();
   }
@@ -108,7 +134,7 @@ export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implement
     return this.#owner().operatorKeyHash(keyId);
   }
 
-  async operatorKeys(): Promise<readonly OperatorKeyView[]> {
+  async operatorKeys(): Promise<readonly ControlKeyView[]> {
     return this.#owner().operatorKeys();
   }
 
@@ -116,13 +142,29 @@ export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implement
     return this.#owner().revokeOperatorKey(keyId, at);
   }
 
+  async addApproverKey(key: OperatorKey): Promise<void> {
+    return this.#owner().addApproverKey(key);
+  }
+
+  async approverKeyHash(keyId: string): Promise<string | null> {
+    return this.#owner().approverKeyHash(keyId);
+  }
+
+  async approverKeys(): Promise<readonly ControlKeyView[]> {
+    return this.#owner().approverKeys();
+  }
+
+  async revokeApproverKey(keyId: string, at: number): Promise<boolean> {
+    return this.#owner().revokeApproverKey(keyId, at);
+  }
+
   #owner(): OwnerControlPlane {
     if (this.#part.kind !== "owner") throw new Error("the global object has no owner");
     return this.#part.core;
   }
 
-  #pause(): GlobalPause {
-    if (this.#part.kind !== "global") throw new Error("only the global object keeps the global pause");
-    return this.#part.pause;
+  #global(): Extract<Part, { kind: "global" }> {
+    if (this.#part.kind !== "global") throw new Error("only the global object keeps what is everybody's");
+    return this.#part;
   }
 }

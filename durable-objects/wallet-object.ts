@@ -6,11 +6,13 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ControlPlane, WalletRecord } from "../lightning/control-plane.ts";
 import { unwrapRecordKey, wrapRecordKey, type Envelope } from "../lightning/envelope.ts";
+import type { ApprovalLink, ApprovalState, Verdict } from "../lightning/approval.ts";
 import type { KeyRing } from "../lightning/kek.ts";
+import type { Msat } from "../lightning/msat.ts";
 import type { Payer } from "../lightning/payer.ts";
 import type { Policy } from "../lightning/policy.ts";
 import { openRecord, sealRecord } from "../lightning/seal.ts";
-import type { WalletAdmin, WalletAgentViews } from "../lightning/wallet-admin.ts";
+import type { WalletAdmin, WalletAgentViews, WalletApprovals, WithdrawRequest } from "../lightning/wallet-admin.ts";
 import type { Auth, Conclusion, Delivery, OpenRequest, PayRequest, WalletPort } from "../lightning/wallet-api.ts";
 import { nodeCipher } from "./cipher.ts";
 import { webCryptoKeks } from "./kek-webcrypto.ts";
@@ -25,7 +27,7 @@ export interface Wiring {
 
 /** @param wire called once per instance, with the owner from the object's own name */
 export function walletObject<E extends object>(wire: (env: E, owner: string) => Wiring) {
-  return class WalletObject extends DurableObject<E> implements WalletPort, WalletAdmin, WalletAgentViews {
+  return class WalletObject extends DurableObject<E> implements WalletPort, WalletAdmin, WalletApprovals, WalletAgentViews {
     readonly #core: WalletCore;
 
     constructor(ctx: DurableObjectState, env: E) {
@@ -52,6 +54,15 @@ export function walletObject<E extends object>(wire: (env: E, owner: string) => 
     revokeKey(keyId: string) { return this.#core.revokeKey(keyId); }
     disable() { return this.#core.disable(); }
     enable() { return this.#core.enable(); }
+    resolve(purchaseId: string, verdict: "paid" | "failed", evidence: string, preimage: string | null) { return this.#core.resolve(purchaseId, verdict, evidence, preimage); }
+    writeOff(purchaseId: string) { return this.#core.writeOff(purchaseId); }
+    withdraw(request: WithdrawRequest) { return this.#core.withdraw(request); }
+    fundingInvoice(amountMsat: Msat) { return this.#core.fundingInvoice(amountMsat); }
+    approvals(state: ApprovalState | null) { return this.#core.approvals(state); }
+    decideApproval(approvalId: string, verdict: Verdict, by: string, maxMsat: Msat | null) { return this.#core.decideApproval(approvalId, verdict, by, maxMsat); }
+    approvalLink(approvalId: string) { return this.#core.approvalLink(approvalId); }
+    approvalByLink(link: ApprovalLink) { return this.#core.approvalByLink(link); }
+    decideByLink(link: ApprovalLink, verdict: Verdict) { return this.#core.decideByLink(link, verdict); }
     purchases(page: Parameters<WalletAdmin["purchases"]>[0]) { return this.#core.purchases(page); }
     purchase(purchaseId: string) { return this.#core.purchase(purchaseId); }
     receipts(page: Parameters<WalletAdmin["receipts"]>[0]) { return this.#core.receipts(page); }

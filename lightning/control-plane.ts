@@ -40,13 +40,45 @@ export interface ReceiptRecord {
   readonly receipt: Receipt;
 }
 
+/** A request to make a wallet that may be sent twice: the caller's own key, and what it was about (hex sha256). */
+export interface WalletRequest {
+  readonly key: string;
+  readonly hash: string;
+}
+
+/** What a payer said of itself, and when (epoch ms). */
+export interface KnownStatus {
+  readonly at: number;
+  readonly status: PayerStatus;
+}
+
+/** A key as its owner may see it; its secret is stored nowhere, its hash is shown to nobody. */
+export interface ControlKeyView {
+  readonly keyId: string;
+  readonly label: string;
+  readonly createdAt: number;
+  readonly revokedAt: number | null;
+}
+
+/** What is known beyond one owner. Only the Worker's cron asks: no principal of an owner may see who else is there. */
+export interface PlatformControl {
+  /** Owners who have wallets, by name, after `after`. */
+  owners(page: { readonly after: string | null; readonly limit: number }): Promise<readonly string[]>;
+}
+
 /** One owner's part of the control plane, as a wallet or the Worker sees it. Calls may fail by throwing: callers fail closed. */
 export interface ControlPlane {
   security(walletId: string): Promise<SecurityState>;
+  /** The owner's and the global switch, about no wallet in particular: `epoch` is 0. */
+  switches(): Promise<SecurityState>;
   setGlobalPause(active: boolean, by: string): Promise<SecurityState>;
   setOwnerKillSwitch(active: boolean, by: string): Promise<SecurityState>;
 
-  createWallet(record: WalletRecord, envelope: Envelope): Promise<{ readonly created: boolean; readonly record: WalletRecord }>;
+  /**
+   * The first record and envelope of an id stay. With a `request` that has made a wallet before, the answer is that wallet
+   * (`created: false`), or `conflict: true` where it was about something else.
+   */
+  createWallet(record: WalletRecord, envelope: Envelope, request?: WalletRequest): Promise<{ readonly created: boolean; readonly record: WalletRecord; readonly conflict?: boolean }>;
   wallet(walletId: string): Promise<WalletRecord | null>;
   wallets(): Promise<readonly WalletRecord[]>;
   envelope(walletId: string): Promise<Envelope | null>;
@@ -55,12 +87,21 @@ export interface ControlPlane {
   ingestReceipts(walletId: string, records: readonly ReceiptRecord[]): Promise<{ readonly acknowledged: number }>;
   putSnapshot(snapshot: WalletSnapshot): Promise<void>;
   snapshot(walletId: string): Promise<WalletSnapshot | null>;
+  /** Remembers what a payer said: an older word never replaces a newer one, and one without an amount replaces nothing. */
+  keepStatus(walletId: string, known: KnownStatus): Promise<void>;
+  lastStatus(walletId: string): Promise<KnownStatus | null>;
   /** Wallets whose last snapshot had open rows: the cron wakes them (invariant 4). */
   walletsWithOpenRows(): Promise<readonly string[]>;
 
   /** `hash` is the sha256 of the secret. Operator keys are the owner's; agents' keys live in their wallet's object. */
   addOperatorKey(key: { readonly keyId: string; readonly hash: string; readonly label: string; readonly createdAt: number }): Promise<void>;
   operatorKeyHash(keyId: string): Promise<string | null>;
-  operatorKeys(): Promise<readonly { readonly keyId: string; readonly label: string; readonly createdAt: number; readonly revokedAt: number | null }[]>;
+  operatorKeys(): Promise<readonly ControlKeyView[]>;
   revokeOperatorKey(keyId: string, at: number): Promise<boolean>;
+
+  /** Approvers' keys are kept where operators' are, under a role of their own: neither question is ever answered with the other's hash. */
+  addApproverKey(key: { readonly keyId: string; readonly hash: string; readonly label: string; readonly createdAt: number }): Promise<void>;
+  approverKeyHash(keyId: string): Promise<string | null>;
+  approverKeys(): Promise<readonly ControlKeyView[]>;
+  revokeApproverKey(keyId: string, at: number): Promise<boolean>;
 }

@@ -4,10 +4,10 @@
  * The invoice is the price (invariant 7): what is compared is the BOLT11 amount plus the most that the route may cost.
  */
 import type { Code } from "./errors.ts";
-import { add, ceilToSat, formatSats, msat, type Msat } from "./msat.ts";
+import { add, ceilToSat, floorToSat, formatSats, MAX_MSAT, msat, type Msat } from "./msat.ts";
 import type { FeeCap, HostPolicy, Policy, SubjectCaps, WindowCaps } from "./policy.ts";
 import type { Network } from "./bolt11.ts";
-import { matchesHost } from "./url.ts";
+import { blocksHost, matchesHost } from "./url.ts";
 
 /** What one holder (a wallet, a budget, either at one host) has already spent. Open payments count in every window (invariant 3). */
 export interface LedgerView {
@@ -85,7 +85,7 @@ export type HostVerdict = "allow" | "ask" | "host_blocked" | "host_not_allowlist
 
 /** One host policy's word about one host. A block wins over everything; an empty allowlist allows nothing (invariant 12). */
 export function checkHost(hosts: HostPolicy, host: string, port: number): HostVerdict {
-  if (hosts.block.some((pattern) => matchesHost(pattern, host, port))) return "host_blocked";
+  if (hosts.block.some((pattern) => blocksHost(pattern, host, port))) return "host_blocked";
   if (hosts.mode === "any_public" || hosts.allow.some((pattern) => matchesHost(pattern, host, port))) return "allow";
   return hosts.unknown === "ask" ? "ask" : "host_not_allowlisted";
 }
@@ -104,10 +104,15 @@ export function maxFee(cap: FeeCap, amount: Msat): Msat {
   return msat(Math.max(cap.floorMsat, share));
 }
 
+/** A larger amount cannot be rounded up to a satoshi and still be counted. An invoice may ask for it: it is refused, never an exception. */
+const LARGEST = MAX_MSAT - 999;
+
+/** @returns never throws: the amount is a stranger's */
 export function decide(layers: readonly [wallet: Layer, budget: Layer], switches: Switches | null, request: SpendRequest, now: number): Decision {
   const stopped = checkSwitches(switches);
   if (stopped !== null) return deny(stopped.code, stopped.detail);
   if (request.amountMsat === 0) return deny("invoice_amountless", "an invoice for nothing is not paid");
+  if (request.amountMsat > LARGEST) return deny("amount_over_cap", "the invoice asks for more than can be counted");
   if (request.expiresAt <= now) return deny("invoice_expired", "the invoice has expired");
 
   const hostWord = checkHosts(layers.map((layer) => layer.policy.hosts), request.host, request.port);
@@ -121,7 +126,9 @@ export function decide(layers: readonly [wallet: Layer, budget: Layer], switches
     const cap = maxFee(policy.fee, charge);
     fee = fee === null || cap < fee ? cap : fee;
   }
-  const reserve = fee === null ? msat(0) : request.granularity === "sat" ? ceilToSat(fee) : fee;
+  // Rounded down: a fee that leaves in whole satoshi must not exceed a cap that lies between two of them.
+  const reserve = fee === null ? msat(0) : request.granularity === "sat" ? floorToSat(fee) : fee;
+  if (reserve > MAX_MSAT - charge) return deny("fee_over_cap", "amount and highest fee together are more than can be counted");
   const total = add(charge, reserve);
 
   if (request.callLimitMsat !== null && total > request.callLimitMsat) {

@@ -42,7 +42,7 @@ describe("canonical JSON", () => {
     const reversed = (value: Json): Json => {
       if (typeof value !== "object" || value === null) return value;
       if (Array.isArray(value)) return (value as readonly Json[]).map(reversed);
-      return Object.fromEntries(Object.entries(value).reverse().map(([key, member]) => [key, reversed(member)]));
+      return Object.fromEntries(Object.entries(value).toReversed().map(([key, member]) => [key, reversed(member)]));
     };
     fc.assert(
       fc.property(json, (value) => {

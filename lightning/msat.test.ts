@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { add, ceilToSat, formatSats, isMsat, MAX_MSAT, msat, sats, subtract, type Msat } from "./msat.ts";
+import { add, ceilToSat, floorToSat, formatSats, isMsat, MAX_MSAT, msat, sats, subtract, type Msat } from "./msat.ts";
 
 const amount = fc.oneof(fc.maxSafeNat(), fc.nat(5000), fc.constantFrom(0, 1, 999, 1000, 1001, Number.MAX_SAFE_INTEGER)).map(msat);
 const MAX = BigInt(Number.MAX_SAFE_INTEGER);
@@ -54,6 +54,10 @@ describe("arithmetic", () => {
         else expect(() => ceilToSat(value)).toThrow(RangeError);
       }),
     );
+  });
+
+  it("rounding down never exceeds, and misses by less than one satoshi", () => {
+    fc.assert(fc.property(amount, (value) => { expect(BigInt(floorToSat(value))).toBe((BigInt(value) / 1000n) * 1000n); }));
   });
 
   it("rounding is exact where a division in floating point is at its coarsest", () => {

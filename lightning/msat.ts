@@ -41,6 +41,11 @@ export function ceilToSat(amount: Msat): Msat {
   return msat(Math.ceil(amount / MSAT_PER_SAT) * MSAT_PER_SAT);
 }
 
+/** The whole satoshi in it: the most that a payer without fractions may take of a limit. */
+export function floorToSat(amount: Msat): Msat {
+  return msat(amount - (amount % MSAT_PER_SAT));
+}
+
 /** For people: `1234` msat is "1.234 sat". */
 export function formatSats(amount: Msat): string {
   const whole = Math.floor(amount / MSAT_PER_SAT);

@@ -10,6 +10,9 @@ const WHOLE = {
   ...STARTER,
   hourMsat: 1, monthMsat: 2, totalMsat: Number.MAX_SAFE_INTEGER, rolling: [{ windowMs: 60_000, capMsat: 5 }],
   perHost: [{ host: "api.example.com:8443", perPaymentMsat: 3, hourMsat: 1, dayMsat: 1, monthMsat: 1, totalMsat: 1, rolling: [{ windowMs: 1000, capMsat: 0 }] }],
+  perSubject: { perPaymentMsat: 3, hourMsat: 1, dayMsat: 1, monthMsat: 1, totalMsat: 1, rolling: [{ windowMs: 1000, capMsat: 0 }] },
+  hostSettings: [{ host: "*.example.com", reuse: "never", headersMs: 1000, idleMs: 1000, totalMs: 86_400_000, maxBytes: 1 }],
+  approvalMs: 60_000, lowBalanceMsat: 5,
   pathPrefixes: ["/v1", "/"],
 };
 
@@ -42,7 +45,7 @@ describe("parsePolicy", () => {
   });
 
   it("invariant 10: a field that no policy has is refused by name, at every depth", () => {
-    for (const [path, name] of [[[], ""], [["hosts"], " .hosts"], [["fee"], " .fee"], [["rolling", 0], " .rolling [0]"], [["perHost", 0], " .perHost [0]"], [["perHost", 0, "rolling", 0], " .perHost [0] .rolling [0]"]] as const) {
+    for (const [path, name] of [[[], ""], [["hosts"], " .hosts"], [["fee"], " .fee"], [["rolling", 0], " .rolling [0]"], [["perHost", 0], " .perHost [0]"], [["perSubject"], " .perSubject"], [["hostSettings", 0], " .hostSettings [0]"], [["perHost", 0, "rolling", 0], " .perHost [0] .rolling [0]"]] as const) {
       const at = path.reduce<unknown>((value, part) => (value as Record<string | number, unknown>)[part], WHOLE);
       expect(detailOf(set(WHOLE, path, { ...(at as object), dayMsats: 1 }))).toBe(`policy${name} .dayMsats is not a field of a policy`);
     }

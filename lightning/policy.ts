@@ -14,13 +14,14 @@ export interface WindowCaps {
   readonly rolling?: readonly { readonly windowMs: number; readonly capMsat: Msat }[];
 }
 
-/** One entry of a host list: an exact host name, or `*.` and a suffix; and a port (443 when left out). Written `host`, `host:port`, `*.host`. */
+/** One entry of a host list: an exact host name, or `*.` and a suffix; and a port (443 when left out, but see `block`). Written `host`, `host:port`, `*.host`. */
 export type HostPattern = string;
 
 export interface HostPolicy {
   /** `listed`: only what `allow` names. `any_public`: every public host that `block` does not name; one must choose it. */
   readonly mode: "listed" | "any_public";
   readonly allow: readonly HostPattern[];
+  /** Wins over `allow`. An entry without a port blocks every port of its host. */
   readonly block: readonly HostPattern[];
   /** In mode `listed`, what an unlisted host means. */
   readonly unknown: "deny" | "ask";

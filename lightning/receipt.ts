@@ -8,7 +8,7 @@ import type { Code } from "./errors.ts";
 import { canonicalJson, type Json } from "./jcs.ts";
 import type { Msat } from "./msat.ts";
 
-export type ReceiptKind = "paid" | "cached" | "free" | "denied" | "failed" | "unknown" | "unfulfilled" | "late_settlement";
+export type ReceiptKind = "paid" | "cached" | "free" | "denied" | "failed" | "unknown" | "unfulfilled" | "late_settlement" | "granted" | "rejected" | "expired" | "withdrawn" | "resolved" | "written_off";
 
 /** The facts. Every member is always present, null where it has no meaning, so that the form never varies. */
 export interface Receipt {
@@ -36,6 +36,8 @@ export interface Receipt {
   /** Name of the stored credential used or bought; not the credential. */
   readonly credentialId: string | null;
   readonly binding: "verified" | "unverified" | null;
+  /** Who decided, and on what grounds, where a person did: an approver's name, an operator's words. */
+  readonly evidence: string | null;
   readonly backend: string;
   readonly epoch: number;
   readonly policyVersion: number;

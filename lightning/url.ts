@@ -14,7 +14,8 @@ export interface SafeUrl {
 export type UrlResult = { readonly ok: true; readonly value: SafeUrl } | { readonly ok: false; readonly detail: string };
 
 const MAX_URL = 8192;
-const INTERNAL_SUFFIXES = [".localhost", ".local", ".internal", ".intranet", ".lan", ".home.arpa", ".corp", ".home", ".private", ".test", ".invalid", ".onion", ".arpa"];
+const HOST_NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/u;
+const INTERNAL_SUFFIXES = [".localhost", ".localdomain", ".local", ".internal", ".intranet", ".lan", ".home.arpa", ".corp", ".home", ".private", ".test", ".invalid", ".onion", ".arpa"];
 
 /**
  * Normalises (case, trailing dot, punycode, default port) and refuses what an agent must not reach.
@@ -31,15 +32,23 @@ export function normaliseUrl(input: string, localHosts: readonly string[] = []):
   const host = url.hostname.endsWith(".") ? url.hostname.slice(0, -1) : url.hostname;
   url.hostname = host;
   const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
-  if (host === "" || host.endsWith(".")) return { ok: false, detail: "no host name" };
+  // Parsers let through more than DNS knows (`a..b`, `a!b`); what no pattern can name, no block list could stop.
+  if (!host.startsWith("[") && !HOST_NAME.test(host)) return { ok: false, detail: "no host name" };
   if (!localHosts.includes(`${host}:${port}`)) {
     if (url.protocol !== "https:") return { ok: false, detail: "only https" };
     if (host.startsWith("[") || /^[0-9.]+$/u.test(host)) return { ok: false, detail: "IP addresses are not allowed" };
     if (!host.includes(".") || host === "localhost" || INTERNAL_SUFFIXES.some((suffix) => host.endsWith(suffix))) return { ok: false, detail: "internal host names are not allowed" };
   }
   url.hash = "";
+  // Percent-encoding lengthens: what is handed on must pass here again.
+  if (url.href.length > MAX_URL) return { ok: false, detail: `the URL is longer than ${MAX_URL} characters` };
   const origin = `${url.protocol}//${url.host}`;
   return { ok: true, value: { url: url.href, origin, host, port, path: url.pathname } };
+}
+
+/** Does a block list's entry name this host and port? Without a port it means every port: who blocks a host does not mean one door of it. */
+export function blocksHost(pattern: HostPattern, host: string, port: number): boolean {
+  return matchesHost(/:[0-9]+$/u.test(pattern) ? pattern : `${pattern}:${port}`, host, port);
 }
 
 /** Does `host`, `host:port`, `*.host` or `*.host:port` name this host and port? A pattern without a port means 443. */

@@ -6,7 +6,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { sats } from "../lightning/msat.ts";
 import { mintMacaroon } from "./mint-macaroon.ts";
 import type { InvoiceOptions, SimulatedNode } from "./node.ts";
-import type { Quirk } from "./odd-routes.ts";
+import { BRIEF_SECONDS, type Quirk } from "./odd-routes.ts";
 import type { SandboxPorts } from "./ports.ts";
 import type { Service } from "./services.ts";
 
@@ -28,7 +28,12 @@ export function createChallengeMinter(node: SimulatedNode, ports: SandboxPorts):
   const rootKeyOf = (tokenId: string): Uint8Array => new Uint8Array(derive("token", tokenId));
 
   function invoiceFor(service: Service, quirk: Quirk): ReturnType<SimulatedNode["createInvoice"]> {
-    const usual: InvoiceOptions = { amountMsat: sats(service.priceSats), description: "L402", expirySeconds: INVOICE_EXPIRY_SECONDS, route: service.name };
+    const usual: InvoiceOptions = {
+      amountMsat: sats(service.priceSats),
+      description: "L402",
+      expirySeconds: INVOICE_EXPIRY_SECONDS,
+      route: service.name,
+    };
     const nowSeconds = Math.floor(ports.now() / 1000);
     switch (quirk) {
       case "expired_invoice":
@@ -37,12 +42,17 @@ export function createChallengeMinter(node: SimulatedNode, ports: SandboxPorts):
         return node.createInvoice({ ...usual, amountMsat: null });
       case "wrong_network":
         return node.createInvoice({ ...usual, network: node.network === "mainnet" ? "testnet" : "mainnet" });
+      case "brief_invoice":
+        return node.createInvoice({ ...usual, expirySeconds: BRIEF_SECONDS });
       case "none":
       case "hash_mismatch":
       case "opaque_token":
       case "malformed_challenge":
       case "refuses_credentials":
       case "no_services":
+      case "counts_uses":
+      case "slow_always":
+      case "moody":
         return node.createInvoice(usual);
     }
   }

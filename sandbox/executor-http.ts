@@ -1,7 +1,6 @@
 /**
- * The executor's door: the wire protocol of docs/executor.md over any {@link LightningNode}, on loopback. In the sandbox it is
- * also where the wire breaks on demand: an answer lost after the payment, an answer sent twice, an order that
- * arrives long after its sender has given up.
+ * The executor's door: the wire protocol of docs/executor.md over any {@link LightningNode}, on loopback. In the sandbox the
+ * wire breaks on demand (wire.ts); here that is a destroyed connection, or a whole second answer down the same one.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -12,6 +11,7 @@ import { listenOnLoopback, readBody, sendJson, type Listening } from "./http-ser
 import type { LightningNode } from "./lightning-node.ts";
 import { readJsonObject, readOperationRef, readOrder, type Parsed } from "./order-json.ts";
 import { realPorts, type SandboxPorts } from "./ports.ts";
+import { createWire } from "./wire.ts";
 
 export interface ExecutorServerOptions extends ExecutorOptions {
   readonly node: LightningNode;
@@ -39,42 +39,16 @@ export async function startExecutor(options: ExecutorServerOptions): Promise<Exe
   const token = options.token ?? Buffer.from(ports.random(32)).toString("base64url");
   const tokenDigest = digest(`Bearer ${token}`);
   const executor = createExecutor(options.node, ports, options);
-  const held = new Map<PaymentOrder, () => void>();
-
-  function arrive(order: PaymentOrder): void {
-    held.get(order)?.();
-    if (!held.delete(order)) return;
-    // Nobody waits for this answer; what came of it shows in a lookup.
-    executor.pay(order).catch(() => {});
-  }
+  const wire = createWire(executor, ports, options.takeFault ?? (() => null));
 
   async function pay(order: PaymentOrder, response: ServerResponse): Promise<void> {
-    const fault = executor.knows(order) ? null : (options.takeFault?.(order.paymentHash) ?? null);
-    switch (fault?.kind) {
-      case "never_seen_then_paid":
-        held.set(order, fault.afterMs === undefined ? () => {} : ports.timer(fault.afterMs, () => arrive(order)));
-        response.destroy();
-        return;
-      case "answer_lost":
-        await executor.pay(order);
-        response.destroy();
-        return;
-      case "duplicate_answer": {
-        const outcome = await executor.pay(order);
-        response.once("finish", () => response.req.socket.write(rawAnswer(answerOf(outcome, order))));
-        answer(response, outcome, order);
-        return;
-      }
-      case undefined:
-      case "no_route":
-      case "hang":
-      case "wrong_preimage":
-      case "no_preimage":
-      case "late_settlement":
-      case "fail_late":
-      case "fee_above_reserve":
-        answer(response, await executor.pay(order), order);
+    const heard = await wire.pay(order);
+    if (heard.kind === "nothing") {
+      response.destroy();
+      return;
     }
+    if (heard.times === 2) response.once("finish", () => response.req.socket.write(rawAnswer(answerOf(heard.outcome, order))));
+    answer(response, heard.outcome, order);
   }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -82,7 +56,8 @@ export async function startExecutor(options: ExecutorServerOptions): Promise<Exe
     if (!timingSafeEqual(digest(presented), tokenDigest)) return refuse(response, 401, "unauthorized", "no valid bearer token");
     const path = (request.url ?? "/").split("?", 1)[0];
     const method = path === "/v1/status" ? "GET" : "POST";
-    if (path !== "/v1/status" && path !== "/v1/pay" && path !== "/v1/lookup" && path !== "/v1/cancel") return refuse(response, 404, "not_found", "no such route");
+    if (path !== "/v1/status" && path !== "/v1/pay" && path !== "/v1/lookup" && path !== "/v1/cancel")
+      return refuse(response, 404, "not_found", "no such route");
     if (request.method !== method) return refuse(response, 405, "method_not_allowed", `use ${method}`, { allow: method });
     if (path === "/v1/status") return sendJson(response, 200, await executor.status());
     const body = await readBody(request, MAX_BODY);
@@ -93,7 +68,9 @@ export async function startExecutor(options: ExecutorServerOptions): Promise<Exe
       case "/v1/pay":
         return withParsed(response, readOrder(fields), (order) => pay(order, response));
       case "/v1/lookup":
-        return withParsed(response, readOperationRef(fields), async (operation) => answer(response, await executor.lookup(operation), operation));
+        return withParsed(response, readOperationRef(fields), async (operation) =>
+          answer(response, await executor.lookup(operation), operation),
+        );
       case "/v1/cancel":
         return withParsed(response, readOperationRef(fields), async (operation) => {
           sendJson(response, 200, { kind: await executor.cancel(operation), operationId: operation.operationId });
@@ -111,14 +88,9 @@ export async function startExecutor(options: ExecutorServerOptions): Promise<Exe
     ...listening,
     token,
     executor,
-    deliver(paymentHash) {
-      const due = [...held.keys()].filter((order) => paymentHash === null || order.paymentHash === paymentHash);
-      for (const order of due) arrive(order);
-      return due.length;
-    },
+    deliver: (paymentHash) => wire.deliver(paymentHash),
     async close() {
-      for (const cancel of held.values()) cancel();
-      held.clear();
+      wire.close();
       await listening.close();
     },
   };
@@ -139,7 +111,13 @@ function answer(response: ServerResponse, outcome: PaymentOutcome | OperationCon
   else sendJson(response, 200, answerOf(outcome, operation));
 }
 
-function refuse(response: ServerResponse, status: number, code: string, detail: string, headers: Readonly<Record<string, string>> = {}): void {
+function refuse(
+  response: ServerResponse,
+  status: number,
+  code: string,
+  detail: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   sendJson(response, status, { code, detail }, headers);
 }
 

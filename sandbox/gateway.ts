@@ -8,11 +8,12 @@ import type { PlainResponse } from "./http-server.ts";
 import { createChallengeMinter } from "./challenge-minter.ts";
 import { acceptCredential, readCredential } from "./credential.ts";
 import type { SimulatedNode } from "./node.ts";
-import { ODD_ROUTES, type OddRoute, type Quirk } from "./odd-routes.ts";
+import { ODD_ROUTES, type OddRoute } from "./odd-routes.ts";
 import type { SandboxPorts } from "./ports.ts";
 import { RateLimiter } from "./rate-limit.ts";
 import { SERVICES, type Service } from "./services.ts";
-import { serveUpstream } from "./upstream.ts";
+import { TokenUses } from "./token-uses.ts";
+import { askedWaitMs, serveUpstream } from "./upstream.ts";
 
 export interface GatewayRequest {
   readonly method: string;
@@ -52,9 +53,8 @@ const GRPC_INTERNAL = "13";
 const GRPC_RESOURCE_EXHAUSTED = "8";
 
 interface Route {
-  readonly service: Service;
+  readonly service: OddRoute;
   readonly path: RegExp;
-  readonly quirk: Quirk;
 }
 
 export function createGateway(
@@ -65,23 +65,34 @@ export function createGateway(
 ): Gateway {
   const minter = createChallengeMinter(node, ports);
   const limiter = new RateLimiter();
-  const route = (service: Service, quirk: Quirk): Route => ({ service, path: new RegExp(service.pathRegexp, "u"), quirk });
-  const routes = [...services.map((service) => route(service, "none")), ...oddRoutes.map((odd) => route(odd, odd.quirk))];
+  const uses = new TokenUses();
+  const route = (service: OddRoute): Route => ({ service, path: new RegExp(service.pathRegexp, "u") });
+  const routes = [...services.map((service) => route({ ...service, quirk: "none" })), ...oddRoutes.map(route)];
   const counts = { requests: 0, challenges: 0, accepted: 0, refused: 0 };
   const byRoute = new Map<string, number>();
 
   /** @returns the client's key for rate limits, or null where the request must pay */
-  function accepted({ service, quirk }: Route, request: GatewayRequest): string | null {
-    if (quirk === "refuses_credentials") return null;
-    if (quirk === "opaque_token") {
+  function accepted({ service }: Route, request: GatewayRequest): string | null {
+    if (service.quirk === "refuses_credentials") return null;
+    if (service.quirk === "opaque_token") {
       const match = OPAQUE.exec(request.headers.findLast(([name]) => name === "authorization")?.[1] ?? "");
       const paymentHash = match?.[1] === undefined ? null : minter.openOpaque(match[1]);
-      const proven = createHash("sha256").update(match?.[2] ?? "", "hex").digest("hex");
+      const proven = createHash("sha256")
+        .update(match?.[2] ?? "", "hex")
+        .digest("hex");
       return paymentHash !== null && proven === paymentHash ? `token:${paymentHash}` : null;
     }
     const credential = readCredential(request.headers);
     const tokenId = credential === null ? null : acceptCredential(credential, service.name, minter.rootKeyOf, ports.now());
-    return tokenId === null ? null : `token:${tokenId}`;
+    if (tokenId === null || !isInTheMood(service, tokenId)) return null;
+    return `token:${tokenId}`;
+  }
+
+  /** A good token, and yet: sellers that count how often they have seen it. */
+  function isInTheMood({ quirk, uses: most, refusals }: OddRoute, tokenId: string): boolean {
+    if (quirk === "counts_uses") return uses.presented(tokenId) <= (most ?? 1);
+    if (quirk === "moody") return uses.presented(tokenId) > (refusals ?? 1);
+    return true;
   }
 
   return {
@@ -94,25 +105,33 @@ export function createGateway(
       const found = path === null ? undefined : routes.find((candidate) => candidate.path.test(path));
       const name = found?.service.name ?? "unknown";
       byRoute.set(name, (byRoute.get(name) ?? 0) + 1);
-      if (found === undefined || path === null) return direct({ headers: [] }, path === null ? 400 : 404, path === null ? "400 Bad Request" : "404 page not found", []);
+      if (found === undefined || path === null)
+        return direct({ headers: [] }, path === null ? 400 : 404, path === null ? "400 Bad Request" : "404 page not found", []);
 
-      let client = `ip:${request.remoteAddress}`;
-      if (found.service.auth === "on") {
-        const token = accepted(found, request);
-        if (token === null) {
-          if (request.headers.some(([header]) => header === "authorization" || header === "macaroon" || header === "grpc-metadata-macaroon")) counts.refused += 1;
-          counts.challenges += 1;
-          const lines = minter.challenge(found.service, found.quirk).map((line) => ["Www-Authenticate", line] as const);
-          return direct(request, 402, "payment required", [...CORS, ["Cache-Control", "no-store"], ...lines]);
-        }
-        counts.accepted += 1;
-        client = token;
-      }
-      const wait = limiter.check(found.service.rateLimits ?? [], path, client, ports.now());
-      if (wait !== null) return direct(request, 429, "rate limit exceeded", [...CORS, ["Retry-After", String(wait)]], GRPC_RESOURCE_EXHAUSTED);
-      return forward(request);
+      if (found.service.quirk !== "slow_always") return judge(found, path, request);
+      return new Promise((resolve) => void ports.timer(askedWaitMs(request.url), () => resolve(judge(found, path, request))));
     },
   };
+
+  function judge(found: Route, path: string, request: GatewayRequest): PlainResponse | Promise<PlainResponse> {
+    let client = `ip:${request.remoteAddress}`;
+    if (found.service.auth === "on") {
+      const token = accepted(found, request);
+      if (token === null) {
+        if (request.headers.some(([header]) => header === "authorization" || header === "macaroon" || header === "grpc-metadata-macaroon"))
+          counts.refused += 1;
+        counts.challenges += 1;
+        const lines = minter.challenge(found.service, found.service.quirk).map((line) => ["Www-Authenticate", line] as const);
+        return direct(request, 402, "payment required", [...CORS, ["Cache-Control", "no-store"], ...lines]);
+      }
+      counts.accepted += 1;
+      client = token;
+    }
+    const wait = limiter.check(found.service.rateLimits ?? [], path, client, ports.now());
+    if (wait !== null)
+      return direct(request, 429, "rate limit exceeded", [...CORS, ["Retry-After", String(wait)]], GRPC_RESOURCE_EXHAUSTED);
+    return forward(request);
+  }
 
   function forward(request: GatewayRequest): PlainResponse | Promise<PlainResponse> {
     const answer = serveUpstream(request, ports);
@@ -140,7 +159,11 @@ function direct(
 ): PlainResponse {
   const isGrpc = request.headers.some(([name, value]) => name === "content-type" && value.startsWith("application/grpc"));
   if (isGrpc) {
-    return { status: 200, headers: [...headers, ["Content-Type", "application/grpc"], ["Grpc-Message", text], ["Grpc-Status", grpcStatus]], body: new Uint8Array(0) };
+    return {
+      status: 200,
+      headers: [...headers, ["Content-Type", "application/grpc"], ["Grpc-Message", text], ["Grpc-Status", grpcStatus]],
+      body: new Uint8Array(0),
+    };
   }
   return {
     status,

@@ -35,7 +35,11 @@ export function serveUpstream(request: UpstreamRequest, ports: Pick<SandboxPorts
     case "report":
       return report(request);
     case "stream":
-      return { status: 200, headers: [["content-type", "text/event-stream"]], body: events(bounded(url, "events", 5, 1000), bounded(url, "everyMs", 100, 10_000), ports) };
+      return {
+        status: 200,
+        headers: [["content-type", "text/event-stream"]],
+        body: events(bounded(url, "events", 5, 1000), bounded(url, "everyMs", 100, 10_000), ports),
+      };
     case "expensive":
     case "cheap":
     case "short":
@@ -48,9 +52,13 @@ export function serveUpstream(request: UpstreamRequest, ports: Pick<SandboxPorts
     case "moved":
       return { status: 302, headers: [["location", "/joke"]], body: new Uint8Array(0) };
     case "huge":
-      return { status: 200, headers: [["content-type", "application/octet-stream"]], body: zeros(bounded(url, "bytes", DEFAULT_HUGE, MAX_HUGE)) };
+      return {
+        status: 200,
+        headers: [["content-type", "application/octet-stream"]],
+        body: zeros(bounded(url, "bytes", DEFAULT_HUGE, MAX_HUGE)),
+      };
     case "slow": {
-      const ms = bounded(url, "ms", 1500, MAX_WAIT_MS);
+      const ms = askedWaitMs(request.url);
       return wait(ms, ports).then(() => json(200, { ok: true, waitedMs: ms }));
     }
     default:
@@ -58,12 +66,20 @@ export function serveUpstream(request: UpstreamRequest, ports: Pick<SandboxPorts
   }
 }
 
+/** `?ms=N` of a slow resource: how long its reader wants it to take. */
+export const askedWaitMs = (url: string): number => bounded(new URL(url, "http://upstream.invalid"), "ms", 1500, MAX_WAIT_MS);
+
 /** The same as a Node http handler. */
 export function upstreamHandler(ports: Pick<SandboxPorts, "timer">): RequestListener {
   return (request, response) => {
     const answer = async (): Promise<void> => {
       const body = await readBody(request, MAX_BODY);
-      await sendResponse(response, body === null ? json(413, { error: "too large" }) : await serveUpstream({ method: request.method ?? "GET", url: request.url ?? "/", body }, ports));
+      await sendResponse(
+        response,
+        body === null
+          ? json(413, { error: "too large" })
+          : await serveUpstream({ method: request.method ?? "GET", url: request.url ?? "/", body }, ports),
+      );
     };
     answer().catch(() => response.destroy());
   };

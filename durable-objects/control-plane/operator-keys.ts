@@ -1,5 +1,11 @@
-/** An owner's operator keys: only the sha256 of a secret is ever here. A revoked key stays listed, and its hash is given to nobody. */
+/**
+ * An owner's keys for people: operators' and approvers', in one table so that no id ever stands for both. Only the sha256 of a secret is
+ * here. A revoked key stays listed, and its hash is given to nobody; a role's question is never answered with another role's key.
+ */
+import type { ControlKeyView } from "../../lightning/control-plane.ts";
 import type { Sql } from "../sql.ts";
+
+export type KeyRole = "operator" | "approver";
 
 export interface OperatorKey {
   readonly keyId: string;
@@ -8,46 +14,54 @@ export interface OperatorKey {
   readonly createdAt: number;
 }
 
-export type OperatorKeyView = Omit<OperatorKey, "hash"> & { readonly revokedAt: number | null };
-
-export class OperatorKeys {
+export class RoleKeys {
   readonly #sql: Sql;
+  readonly #role: KeyRole;
 
-  constructor(sql: Sql) {
+  constructor(sql: Sql, role: KeyRole) {
     this.#sql = sql;
+    this.#role = role;
   }
 
   /** The same key again is no change. @throws Error when the id is another key's, or the hash is not 64 lower-case hex digits */
   add(key: OperatorKey): void {
-    const held = this.#sql.rows<{ hash: string }>("SELECT hash FROM operator_key WHERE key_id = ?", key.keyId)[0];
-    if (held !== undefined && held.hash !== key.hash) throw new Error("another operator key has this id");
+    const held = this.#sql.rows<{ hash: string; role: KeyRole }>("SELECT hash, role FROM operator_key WHERE key_id = ?", key.keyId)[0];
+    if (held !== undefined && (held.hash !== key.hash || held.role !== this.#role)) throw new Error("another key has this id");
     if (held !== undefined) return;
     this.#sql.rows(
-      "INSERT INTO operator_key (key_id, hash, label, created_at) VALUES (?, ?, ?, ?)",
+      "INSERT INTO operator_key (key_id, hash, label, created_at, role) VALUES (?, ?, ?, ?, ?)",
       key.keyId,
       key.hash,
       key.label,
       key.createdAt,
+      this.#role,
     );
   }
 
   hash(keyId: string): string | null {
-    return (
-      this.#sql.rows<{ hash: string }>("SELECT hash FROM operator_key WHERE key_id = ? AND revoked_at IS NULL", keyId)[0]?.hash ?? null
+    const row = this.#sql.rows<{ hash: string }>(
+      "SELECT hash FROM operator_key WHERE key_id = ? AND role = ? AND revoked_at IS NULL",
+      keyId,
+      this.#role,
+    )[0];
+    return row?.hash ?? null;
+  }
+
+  all(): readonly ControlKeyView[] {
+    return this.#sql.rows<ControlKeyView>(
+      "SELECT key_id AS keyId, label, created_at AS createdAt, revoked_at AS revokedAt FROM operator_key WHERE role = ? ORDER BY created_at, key_id",
+      this.#role,
     );
   }
 
-  all(): readonly OperatorKeyView[] {
-    return this.#sql.rows<OperatorKeyView>(
-      "SELECT key_id AS keyId, label, created_at AS createdAt, revoked_at AS revokedAt FROM operator_key ORDER BY created_at, key_id",
-    );
-  }
-
-  /** Keeps the first instant of revocation. @returns whether there is such a key */
+  /** Keeps the first instant of revocation. @returns whether there is such a key of this role */
   revoke(keyId: string, at: number): boolean {
-    return (
-      this.#sql.rows("UPDATE operator_key SET revoked_at = COALESCE(revoked_at, ?) WHERE key_id = ? RETURNING key_id", at, keyId).length ===
-      1
+    const revoked = this.#sql.rows(
+      "UPDATE operator_key SET revoked_at = COALESCE(revoked_at, ?) WHERE key_id = ? AND role = ? RETURNING key_id",
+      at,
+      keyId,
+      this.#role,
     );
+    return revoked.length === 1;
   }
 }

@@ -18,6 +18,12 @@ CREATE TABLE pause (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER N
 INSERT INTO pause (only, version, active) VALUES (1, 0, 0);
 ${SWITCH_CHANGE}`,
   },
+  {
+    version: 2,
+    name: "owners who have wallets",
+    script: `
+CREATE TABLE owner (name TEXT PRIMARY KEY CHECK (name <> ''), known_since INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
+  },
 ];
 
 /** One object per owner. */
@@ -56,5 +62,16 @@ CREATE TABLE operator_key (
   key_id TEXT PRIMARY KEY CHECK (key_id <> ''), hash TEXT NOT NULL CHECK (length(hash) = 64 AND hash NOT GLOB '*[^0-9a-f]*'),
   label TEXT NOT NULL, created_at INTEGER NOT NULL, revoked_at INTEGER
 ) STRICT, WITHOUT ROWID;`,
+  },
+  {
+    version: 2,
+    name: "approvers' keys, wallets asked for twice, what a payer last said",
+    script: `
+ALTER TABLE operator_key ADD COLUMN role TEXT NOT NULL DEFAULT 'operator' CHECK (role IN ('operator','approver'));
+ALTER TABLE wallet ADD COLUMN request_key TEXT;
+ALTER TABLE wallet ADD COLUMN request_hash TEXT CHECK ((request_hash IS NULL) = (request_key IS NULL));
+CREATE UNIQUE INDEX wallet_request ON wallet (request_key) WHERE request_key IS NOT NULL;
+ALTER TABLE wallet ADD COLUMN known_at INTEGER;
+ALTER TABLE wallet ADD COLUMN known_status TEXT CHECK (known_status IS NULL OR json_valid(known_status));`,
   },
 ];

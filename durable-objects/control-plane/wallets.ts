@@ -1,5 +1,5 @@
 /** An owner's wallets: their records, their envelopes and what they last said of themselves. */
-import type { WalletRecord, WalletSnapshot } from "../../lightning/control-plane.ts";
+import type { KnownStatus, WalletRecord, WalletRequest, WalletSnapshot } from "../../lightning/control-plane.ts";
 import { isEnvelope, type Envelope } from "../../lightning/envelope.ts";
 import type { Sql } from "../sql.ts";
 
@@ -17,18 +17,25 @@ export class Wallets {
   }
 
   /**
-   * The first record and envelope of an id stay: asked again, this answers with what it holds. Call inside a transaction.
+   * The first record and envelope of an id stay: asked again, this answers with what it holds, and so does a request that has made
+   * a wallet before. Call inside a transaction.
    * @throws TypeError when record or envelope belong to another owner, or not to each other
    */
-  create(record: WalletRecord, envelope: Envelope): { readonly created: boolean; readonly record: WalletRecord } {
+  create(
+    record: WalletRecord,
+    envelope: Envelope,
+    request: WalletRequest | null,
+  ): { readonly created: boolean; readonly record: WalletRecord; readonly conflict?: boolean } {
     if (record.owner !== this.#owner) throw new TypeError("the wallet belongs to another owner");
     if (!isEnvelope(envelope)) throw new TypeError("this is no envelope");
     const same = envelope.walletId === record.walletId && envelope.owner === record.owner && envelope.network === record.network;
     if (!same) throw new TypeError("the envelope belongs to another wallet");
+    const before = request === null ? null : this.#requested(request.key);
+    if (before !== null) return { created: false, record: this.get(before.walletId), ...(before.hash === request?.hash ? {} : { conflict: true }) };
     const held = this.find(record.walletId);
     if (held !== null) return { created: false, record: held };
     this.#sql.rows(
-      "INSERT INTO wallet (wallet_id, label, network, backend, epoch, wallet_source, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO wallet (wallet_id, label, network, backend, epoch, wallet_source, created_at, request_key, request_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
       record.walletId,
       record.label,
       record.network,
@@ -36,6 +43,8 @@ export class Wallets {
       record.epoch,
       record.walletSource,
       record.createdAt,
+      request?.key ?? null,
+      request?.hash ?? null,
     );
     this.#sql.rows(
       "INSERT INTO envelope (wallet_id, kek_version, document) VALUES (?, ?, ?)",
@@ -44,6 +53,15 @@ export class Wallets {
       JSON.stringify(envelope),
     );
     return { created: true, record: this.get(record.walletId) };
+  }
+
+  #requested(key: string): { readonly walletId: string; readonly hash: string } | null {
+    return (
+      this.#sql.rows<{ walletId: string; hash: string }>(
+        "SELECT wallet_id AS walletId, request_hash AS hash FROM wallet WHERE request_key = ?",
+        key,
+      )[0] ?? null
+    );
   }
 
   find(walletId: string): WalletRecord | null {
@@ -84,6 +102,30 @@ export class Wallets {
       JSON.stringify(snapshot.status),
       snapshot.openRows,
     );
+    if (snapshot.status !== null) this.keepStatus(snapshot.walletId, { at: snapshot.at, status: snapshot.status });
+  }
+
+  /** What a payer that is away cannot say replaces nothing: people want the last balance that was known. */
+  keepStatus(walletId: string, { at, status }: KnownStatus): void {
+    this.get(walletId);
+    if (status.spendableMsat === null) return;
+    this.#sql.rows(
+      "UPDATE wallet SET known_at = ?1, known_status = ?2 WHERE wallet_id = ?3 AND COALESCE(known_at, -1) <= ?1",
+      at,
+      JSON.stringify(status),
+      walletId,
+    );
+  }
+
+  lastStatus(walletId: string): KnownStatus | null {
+    const row = this.#sql.rows<{ at: number | null; status: string | null }>(
+      "SELECT known_at AS at, known_status AS status FROM wallet WHERE wallet_id = ?",
+      walletId,
+    )[0];
+    // Written by us, from a value of this type.
+    return row === undefined || row.at === null || row.status === null
+      ? null
+      : { at: row.at, status: JSON.parse(row.status) as KnownStatus["status"] };
   }
 
   snapshot(walletId: string): WalletSnapshot | null {

@@ -55,8 +55,14 @@ export async function status(vault: Vault): Promise<Result<WalletStatus>> {
   const payer = await askPayer(vault);
   return ok({
     walletId: wallet.wallet_id, owner: wallet.owner, network: wallet.network, backend: wallet.backend, epoch: wallet.epoch, state: wallet.state,
-    pausedBecause: wallet.paused_because, openRows: vault.journal.openPayments(), receipts: vault.receipts.count(), schemaVersion: MIGRATIONS.length, payer, spent: spent(vault, null),
+    pausedBecause: wallet.paused_because, openRows: vault.journal.openPayments(), receipts: vault.receipts.count(), schemaVersion: MIGRATIONS.length, payer,
+    lowBalance: lowBalance(vault.config.walletPolicy(wallet), payer), spent: spent(vault, null),
   });
+}
+
+function lowBalance(policy: Policy | null, payer: PayerStatus | null): boolean | null {
+  if (policy?.lowBalanceMsat === undefined) return false;
+  return payer === null || payer.spendableMsat === null ? null : payer.spendableMsat < policy.lowBalanceMsat;
 }
 
 export async function balance(vault: Vault): Promise<Result<PayerStatus>> {

@@ -2,6 +2,7 @@
  * What must happen without anybody asking: open payments are asked about until they end, leases run out, receipts go to the
  * control plane. Re-arms before it works, takes a bounded batch, and never throws (invariant 4): an alarm that throws six times is dropped.
  */
+import { expire } from "./approvals.ts";
 import { within, release, settleBlock } from "./send.ts";
 import { unfulfilled } from "./deliver.ts";
 import type { PurchaseRow } from "./journal.ts";
@@ -74,8 +75,11 @@ function leaseEnded(vault: Vault, purchaseId: string): void {
       journal.move(row, "abandon", null);
       return;
     case "quoted":
+      journal.move(row, "expire", null);
+      return;
     case "awaiting_approval":
-      journal.move(row, "expire", null, row.code);
+      expire(vault, row.id);
+      vault.receipt("expired", journal.move(row, "expire", null, "approval_expired"), "approval_expired");
       return;
     case "reserved":
       // Waiting for a slot in this instance is not abandoned; block two checks expiry itself.

@@ -2,9 +2,14 @@
 import type { Envelope } from "../../lightning/envelope.ts";
 import type { WalletRecord } from "../../lightning/control-plane.ts";
 import type { Policy } from "../../lightning/policy.ts";
-import type { WalletAdmin, WalletAgentViews } from "../../lightning/wallet-admin.ts";
+import type { WalletAdmin, WalletAgentViews, WalletApprovals, WithdrawRequest } from "../../lightning/wallet-admin.ts";
 import type { Auth, Conclusion, Delivery, OpenRequest, PayRequest, WalletPort } from "../../lightning/wallet-api.ts";
+import type { ApprovalLink, ApprovalState, Verdict } from "../../lightning/approval.ts";
+import type { Msat } from "../../lightning/msat.ts";
 import * as admin from "./admin.ts";
+import * as approvals from "./approvals.ts";
+import { resolve, writeOff } from "./resolve.ts";
+import { fundingInvoice, withdraw } from "./withdraw.ts";
 import { alarm } from "./alarm.ts";
 import { conclude, delivered } from "./deliver.ts";
 import { open } from "./open.ts";
@@ -12,7 +17,7 @@ import { pay, quote } from "./pay.ts";
 import { TIMING, type Timing, type WalletPorts } from "./ports.ts";
 import { Vault } from "./vault.ts";
 
-export class WalletCore implements WalletPort, WalletAdmin, WalletAgentViews {
+export class WalletCore implements WalletPort, WalletAdmin, WalletApprovals, WalletAgentViews {
   readonly #vault: Vault;
 
   constructor(ports: WalletPorts, timing: Timing = TIMING) {
@@ -38,6 +43,15 @@ export class WalletCore implements WalletPort, WalletAdmin, WalletAgentViews {
   revokeKey = async (keyId: string) => admin.revokeKey(this.#vault, keyId);
   disable = async () => admin.setState(this.#vault, "disabled");
   enable = async () => admin.setState(this.#vault, "active");
+  resolve = (purchaseId: string, verdict: "paid" | "failed", evidence: string, preimage: string | null) => resolve(this.#vault, purchaseId, verdict, evidence, preimage);
+  writeOff = async (purchaseId: string) => writeOff(this.#vault, purchaseId);
+  withdraw = (request: WithdrawRequest) => withdraw(this.#vault, request);
+  fundingInvoice = (amountMsat: Msat) => fundingInvoice(this.#vault, amountMsat);
+  approvals = async (state: ApprovalState | null) => approvals.list(this.#vault, state);
+  decideApproval = async (approvalId: string, verdict: Verdict, by: string, maxMsat: Msat | null) => approvals.decideApproval(this.#vault, approvalId, verdict, by, maxMsat);
+  approvalLink = (approvalId: string) => approvals.link(this.#vault, approvalId);
+  approvalByLink = (link: ApprovalLink) => approvals.byLink(this.#vault, link);
+  decideByLink = (link: ApprovalLink, verdict: Verdict) => approvals.decideByLink(this.#vault, link, verdict);
   purchases = async (page: Parameters<WalletAdmin["purchases"]>[0]) => admin.purchases(this.#vault, page, null);
   purchase = async (purchaseId: string) => admin.purchase(this.#vault, purchaseId, null);
   receipts = async (page: Parameters<WalletAdmin["receipts"]>[0]) => admin.receipts(this.#vault, page, null);

@@ -15,6 +15,7 @@ export interface CredentialRow {
   readonly payment_hash: string;
   readonly usable_until: number | null;
   readonly created_at: number;
+  readonly times_served: number;
   readonly sealed: Uint8Array;
 }
 
@@ -83,7 +84,7 @@ export class Credentials {
   }
 
   served(id: string, origin: string, path: string): void {
-    this.#sql.rows("UPDATE credential SET state = 'served' WHERE id = ? AND state IN ('fresh', 'refused')", id);
+    this.#sql.rows("UPDATE credential SET state = CASE state WHEN 'evicted' THEN state ELSE 'served' END, times_served = times_served + 1 WHERE id = ?", id);
     this.learn(origin, path, id, true);
   }
 

@@ -1,6 +1,6 @@
 /** How a purchase ends at the seller: served, free, refused, or paid and not delivered. Records only; no money moves here. */
 import { isPaid } from "../../lightning/purchase.ts";
-import type { Auth, Conclusion, Delivery, Refusal } from "../../lightning/wallet-api.ts";
+import type { Auth, Conclusion, Delivery, Pending, Refusal } from "../../lightning/wallet-api.ts";
 import type { PurchaseRow } from "./journal.ts";
 import { refusal } from "./open.ts";
 import type { Vault } from "./vault.ts";
@@ -9,13 +9,15 @@ import type { Vault } from "./vault.ts";
  * The seller has answered 401 or 402 to a credential. Null: it was evicted, or never belonged to this path, and the request
  * may buy; otherwise what to tell the caller. One that never served is not bought again (invariant 6).
  */
-export function refused(vault: Vault, row: PurchaseRow, credentialId: string): Refusal | null {
+export function refused(vault: Vault, row: PurchaseRow, credentialId: string): Refusal | Pending | null {
   const { journal, credentials } = vault;
   const credential = credentials.get(credentialId);
   if (credential === null) return refusal(row.id, "invalid_request", "this purchase was not given that credential");
   if (credential.state === "fresh" || credential.state === "refused") {
-    credentials.refuse(credentialId);
     const buyer = journal.purchase(credential.purchase_id);
+    // Its buyer is at the seller with it this very moment, and perhaps it serves only once: that is his to find out, not ours to judge.
+    if (buyer !== null && buyer.state === "paid" && buyer.id !== row.id) return { kind: "pending", code: "payment_pending", purchaseId: row.id, leaderId: buyer.id };
+    credentials.refuse(credentialId);
     if (buyer !== null && buyer.state === "paid") unfulfilled(vault, buyer, "credential_refused");
     const detail = "the seller refuses a credential that was paid for and has never served";
     if (row.state === "opened") return vault.refuse(row, "fail", "paid_unfulfilled", detail);
@@ -25,8 +27,12 @@ export function refused(vault: Vault, row: PurchaseRow, credentialId: string): R
   if (row.request_key !== null && journal.requestKey(row.budget, row.request_key)?.payer_id === credential.purchase_id) {
     return vault.refuse(row, "fail", "credential_refused", "this request has paid already, and the seller refuses what it bought");
   }
+  if (row.resume_of !== null) return vault.refuse(row, "fail", "credential_refused", "the seller refuses what this purchase bought");
   // On a path it has never served, a 402 is a new quote: the credential is still good where it came from.
-  if (credential.state === "served" && credentials.hasServed(credentialId, row.origin, row.path)) credentials.evict(credentialId);
+  if (credential.state === "served" && credentials.hasServed(credentialId, row.origin, row.path)) {
+    credentials.evict(credentialId);
+    vault.sellers.refused(credential, vault.clock.now());
+  }
   return null;
 }
 
@@ -85,7 +91,9 @@ function record(vault: Vault, row: PurchaseRow, { credentialId, status, bytes, s
   const credential = credentials.get(credentialId);
   if (credential === null) return;
   const good = status >= 200 && status < 300;
-  if (good && credential.state !== "evicted") credentials.served(credentialId, row.origin, row.path);
+  // A long stream is recorded twice, at its beginning and its end: that is one use.
+  if (good && credential.state !== "evicted" && row.answer_status === null) credentials.served(credentialId, row.origin, row.path);
+  if (good && vault.sellers.takesOnce(vault.policiesOf(row), row, credential.scope)) credentials.evict(credentialId);
   if (row.state === "opened") journal.move(row, "serve_cached", null);
   if (!good) return;
   // Whoever used it: what was bought has now been delivered.

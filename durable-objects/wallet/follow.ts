@@ -32,7 +32,9 @@ export function landed(vault: Vault, purchaseId: string, leaderId: string): PayA
   if (isPaid(leader.state)) {
     const stored = vault.credentials.ofPurchase(leaderId);
     const credential = stored === null ? null : vault.hand(row, stored);
-    if (credential !== null) return { kind: "credential", credential, limits: vault.limits };
+    // A withdrawal has nothing to redeem: it is done when it is paid.
+    if (stored === null && vault.journal.payment(leaderId)?.kind === "withdrawal") return { kind: "refused", code: "already_exists", detail: "this withdrawal is done", purchaseId, receiptId: vault.receipts.of(leaderId).at(-1) ?? null };
+    if (credential !== null) return { kind: "credential", credential, limits: vault.limitsFor(row) };
     return row.state === "opened" ? vault.refuse(row, "deny", "envelope_unopenable", "the stored credential cannot be opened") : { kind: "refused", code: "envelope_unopenable", detail: "the stored credential cannot be opened", purchaseId, receiptId: null };
   }
   const code: Code = leader.code ?? "purchase_cancelled";

@@ -26,6 +26,9 @@ export interface PurchaseRow {
   readonly opened_at: number;
   readonly due_at: number | null;
   readonly tries: number;
+  /** Resume: the purchase whose credential this one uses; it pays nothing. */
+  readonly resume_of: string | null;
+  readonly answer_status: number | null;
 }
 
 export interface PaymentRow {
@@ -48,6 +51,9 @@ export interface PaymentRow {
   readonly binding: "verified" | "unverified";
   readonly valid_until: number | null;
   readonly sealed: Uint8Array;
+  readonly subject: string | null;
+  /** A withdrawal is an operator's: no seller, no credential, no budget. */
+  readonly kind: "purchase" | "withdrawal";
 }
 
 export interface RequestKeyRow {
@@ -66,11 +72,11 @@ export class Journal {
     return this.#sql.rows<PurchaseRow>("SELECT * FROM purchase WHERE id = ?", id)[0] ?? null;
   }
 
-  open(row: Omit<PurchaseRow, "seq" | "tries" | "state" | "code">): PurchaseRow {
+  open(row: Omit<PurchaseRow, "seq" | "tries" | "state" | "code" | "answer_status">): PurchaseRow {
     const opened = this.#sql.rows<PurchaseRow>(
-      `INSERT INTO purchase (id, state, budget, caller, subject, method, origin, host, port, path, request_hash, request_key, max_msat, credential_id, opened_at, due_at)
-       VALUES (?, 'opened', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *`,
-      row.id, row.budget, row.caller, row.subject, row.method, row.origin, row.host, row.port, row.path, row.request_hash, row.request_key, row.max_msat, row.credential_id, row.opened_at, row.due_at,
+      `INSERT INTO purchase (id, state, budget, caller, subject, method, origin, host, port, path, request_hash, request_key, max_msat, credential_id, opened_at, due_at, resume_of)
+       VALUES (?, 'opened', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *`,
+      row.id, row.budget, row.caller, row.subject, row.method, row.origin, row.host, row.port, row.path, row.request_hash, row.request_key, row.max_msat, row.credential_id, row.opened_at, row.due_at, row.resume_of,
     )[0];
     if (opened === undefined) throw new Error("the journal did not take the row");
     return opened;
@@ -124,14 +130,14 @@ export class Journal {
   }
 
   /** Sets money aside, takes the flight, and ties the request key to this purchase: all or nothing. */
-  reserve(row: PurchaseRow, payment: Omit<PaymentRow, "state" | "fee_msat" | "deadline">): void {
+  reserve(row: PurchaseRow, payment: Omit<PaymentRow, "state" | "fee_msat" | "deadline">, flight: string): void {
     this.#sql.rows(
-      `INSERT INTO payment (purchase_id, operation_id, payment_hash, state, budget, host, port, origin, scope, amount_msat, charge_msat, reserve_msat, reserved_at, expires_at, binding, valid_until, sealed)
-       VALUES (?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO payment (purchase_id, operation_id, payment_hash, state, budget, host, port, origin, scope, amount_msat, charge_msat, reserve_msat, reserved_at, expires_at, binding, valid_until, sealed, subject, kind)
+       VALUES (?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       payment.purchase_id, payment.operation_id, payment.payment_hash, payment.budget, payment.host, payment.port, payment.origin, payment.scope,
-      payment.amount_msat, payment.charge_msat, payment.reserve_msat, payment.reserved_at, payment.expires_at, payment.binding, payment.valid_until, payment.sealed,
+      payment.amount_msat, payment.charge_msat, payment.reserve_msat, payment.reserved_at, payment.expires_at, payment.binding, payment.valid_until, payment.sealed, payment.subject, payment.kind,
     );
-    this.#sql.rows("INSERT INTO flight (origin, scope, purchase_id) VALUES (?, ?, ?)", payment.origin, payment.scope, row.id);
+    this.#sql.rows("INSERT INTO flight (origin, scope, purchase_id) VALUES (?, ?, ?)", payment.origin, flight, row.id);
     if (row.request_key !== null) this.#sql.rows("UPDATE request_key SET payer_id = ? WHERE budget = ? AND key = ?", row.id, row.budget, row.request_key);
   }
 

@@ -4,6 +4,7 @@ import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { checkHosts } from "../../lightning/decide.ts";
 import { isOpenPayment, isPaid } from "../../lightning/purchase.ts";
 import type { Code } from "../../lightning/errors.ts";
+import type { Policy } from "../../lightning/policy.ts";
 import type { OpenAnswer, OpenRequest, Refusal } from "../../lightning/wallet-api.ts";
 import type { CredentialRow } from "./credentials.ts";
 import type { PurchaseRow } from "./journal.ts";
@@ -40,12 +41,16 @@ function openBlock(vault: Vault, request: OpenRequest): OpenAnswer | Follow {
   const row = journal.open({
     id: request.purchaseId, budget: principal.budget, caller: principal.caller, subject: request.subject, method: request.method,
     origin: `${url.protocol}//${url.host}`, host: url.hostname, port, path: url.pathname, request_hash: requestHash,
-    request_key: request.idempotencyKey, max_msat: request.maxMsat, credential_id: null, opened_at: now, due_at: now + vault.timing.openLease,
+    request_key: request.idempotencyKey, max_msat: request.maxMsat, credential_id: null, opened_at: now, due_at: now + vault.timing.openLease, resume_of: request.resume ?? null,
   });
   const budget = config.budgetRow(principal.budget);
   const wallet = config.wallet();
   const policies = budget === null || wallet === null ? null : vault.policies(wallet, budget);
   if (policies === null || wallet === null || budget === null) return vault.refuse(row, "deny", "policy_unreadable", "the wallet's or the budget's policy is not valid");
+
+  const verdict = checkHosts(policies.map((policy) => policy.hosts), row.host, row.port);
+  if (verdict === "host_blocked" || verdict === "host_not_allowlisted") return vault.refuse(row, "deny", verdict, `${row.host}:${row.port}`);
+  if (row.resume_of !== null) return resume(vault, row, row.resume_of);
 
   if (request.idempotencyKey !== null) {
     const held = journal.requestKey(principal.budget, request.idempotencyKey);
@@ -57,15 +62,28 @@ function openBlock(vault: Vault, request: OpenRequest): OpenAnswer | Follow {
     if (payer !== null && isOpenPayment(payer.state)) return { kind: "follow", purchaseId: row.id, leaderId: payer.id };
   }
 
-  const verdict = checkHosts(policies.map((policy) => policy.hosts), row.host, row.port);
-  if (verdict === "host_blocked" || verdict === "host_not_allowlisted") return vault.refuse(row, "deny", verdict, `${row.host}:${row.port}`);
-
   const stored = vault.credentials.forPath(row.origin, row.path, now) ?? byPrefix(vault, row, policies[0].pathPrefixes ?? [], now);
-  if (stored !== null) return withCredential(vault, row, stored);
+  if (stored !== null && mayShare(vault, policies, row, stored)) return withCredential(vault, row, stored);
   // Delivery of what is paid goes on in a stopped wallet; anything that might cost money does not begin.
   if (wallet.state === "disabled") return vault.refuse(row, "deny", "wallet_disabled", "this wallet is disabled");
   if (wallet.state === "paused") return vault.refuse(row, "deny", "wallet_paused", `paused: ${wallet.paused_because ?? "by an operator"}`);
-  return { kind: "fetch", purchaseId: row.id, credential: null, limits: vault.limits };
+  return { kind: "fetch", purchaseId: row.id, credential: null, limits: vault.limitsFor(row) };
+}
+
+/** The same request sent again for what has been paid: it waits for a payment under way, uses its credential, and never pays. */
+function resume(vault: Vault, row: PurchaseRow, of: string): OpenAnswer | Follow {
+  const before = vault.journal.purchase(of);
+  if (before === null || before.budget !== row.budget) return vault.refuse(row, "deny", "not_found", "there is no such purchase to resume");
+  if (before.request_hash !== row.request_hash) return vault.refuse(row, "deny", "idempotency_conflict", "the purchase to resume was for another method, URL or body");
+  if (isOpenPayment(before.state)) return { kind: "follow", purchaseId: row.id, leaderId: before.id };
+  if (isPaid(before.state)) return withCredential(vault, row, vault.credentials.ofPurchase(before.id));
+  return vault.refuse(row, "fail", before.code ?? "purchase_cancelled", `the purchase to resume ended ${before.state}`);
+}
+
+/** A seller whose tokens work once: only one that was paid for and never delivered may still be used, by whoever comes for the same. */
+export function mayShare(vault: Vault, policies: readonly Policy[], row: PurchaseRow, credential: CredentialRow): boolean {
+  if (!vault.sellers.takesOnce(policies, row, credential.scope)) return true;
+  return credential.state !== "served" && vault.journal.purchase(credential.purchase_id)?.state === "paid_unfulfilled";
 }
 
 /** The same purchase id again: after a reset or a lost reply. */
@@ -74,7 +92,7 @@ function again(vault: Vault, row: PurchaseRow): OpenAnswer | Follow {
   if (isPaid(row.state)) return withCredential(vault, row, vault.credentials.ofPurchase(row.id));
   if (row.state === "opened" || row.state === "served_free" || row.state === "served_cached") {
     const credential = row.credential_id === null ? null : vault.credentials.get(row.credential_id);
-    return credential === null ? { kind: "fetch", purchaseId: row.id, credential: null, limits: vault.limits } : withCredential(vault, row, credential);
+    return credential === null ? { kind: "fetch", purchaseId: row.id, credential: null, limits: vault.limitsFor(row) } : withCredential(vault, row, credential);
   }
   return { ...refusal(row.id, row.code ?? "purchase_cancelled"), receiptId: vault.receipts.of(row.id).at(-1) ?? null };
 }
@@ -83,7 +101,7 @@ function withCredential(vault: Vault, row: PurchaseRow, stored: CredentialRow | 
   const credential = stored === null ? null : vault.hand(row, stored);
   // A credential that is there and cannot be opened must not be bought a second time.
   if (credential === null) return row.state === "opened" ? vault.refuse(row, "deny", "envelope_unopenable", "the stored credential cannot be opened") : refusal(row.id, "envelope_unopenable");
-  return { kind: "fetch", purchaseId: row.id, credential, limits: vault.limits };
+  return { kind: "fetch", purchaseId: row.id, credential, limits: vault.limitsFor(row) };
 }
 
 function byPrefix(vault: Vault, row: PurchaseRow, prefixes: readonly string[], now: number): CredentialRow | null {

@@ -2,17 +2,20 @@
  * Step 3, block one of invariant 1: read the challenge, look for what is already paid or under way, decide, and reserve with
  * token and invoice sealed, all in one transaction. The origin comes from our own row, never from an argument.
  */
-import { decide } from "../../lightning/decide.ts";
+import { decide, type Decision, type SpendRequest } from "../../lightning/decide.ts";
 import { ERRORS } from "../../lightning/errors.ts";
-import type { Msat } from "../../lightning/msat.ts";
+import { add, type Msat } from "../../lightning/msat.ts";
 import { readOffers, type Offer } from "../../lightning/offers.ts";
+import type { Policy } from "../../lightning/policy.ts";
 import { isOpenPayment, isPaid } from "../../lightning/purchase.ts";
 import type { Network } from "../../lightning/bolt11.ts";
 import type { PayAnswer, PayRequest, Quote, QuoteAnswer } from "../../lightning/wallet-api.ts";
+import { APPROVAL_MS, ask, grantFor, pendingFor, useGrant } from "./approvals.ts";
+import type { CredentialRow } from "./credentials.ts";
 import { refused } from "./deliver.ts";
 import { follow, landed, type Follow } from "./follow.ts";
 import type { PurchaseRow } from "./journal.ts";
-import { pathScope, refusal } from "./open.ts";
+import { mayShare, pathScope, refusal } from "./open.ts";
 import { send } from "./send.ts";
 import type { Vault } from "./vault.ts";
 
@@ -58,17 +61,19 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
   if (found.kind !== "offer") return found;
   const { row, offer, scope, now } = found;
   const { journal, credentials } = vault;
+  const policies = vault.policiesOf(row);
+  const once = vault.sellers.takesOnce(policies, row, scope);
 
   // Paid before and refused without ever serving: nothing more is paid for this origin and scope (invariant 6).
   if (credentials.refusedFor(row.origin, scope) !== null) return vault.refuse(row, "fail", "paid_unfulfilled", "an earlier payment for this origin and scope has not been fulfilled");
   const stored = credentials.forScope(row.origin, scope, now, request.refusedCredentialId);
   // After a refusal only one that was bought since then is worth a try: another purchase has been through the same.
-  if (stored !== null && (request.refusedCredentialId === null || stored.created_at >= row.opened_at)) {
-    const credential = vault.hand(row, stored);
-    return credential === null ? vault.refuse(row, "deny", "envelope_unopenable", "the stored credential cannot be opened") : { kind: "credential", credential, limits: vault.limits };
-  }
-  const leaderId = journal.flight(row.origin, scope);
+  if (stored !== null && mayShare(vault, policies, row, stored) && (request.refusedCredentialId === null || stored.created_at >= row.opened_at)) return hand(vault, row, stored);
+  // Where each request buys its own token, none waits for another's.
+  const flight = once ? `${scope}#${row.id}` : scope;
+  const leaderId = journal.flight(row.origin, flight);
   if (leaderId !== null) return { kind: "follow", purchaseId: row.id, leaderId };
+  if (row.resume_of !== null) return vault.refuse(row, "fail", "credential_refused", "a resumed purchase pays nothing");
   if (row.request_key !== null) {
     const payer = journal.requestKey(row.budget, row.request_key)?.payer_id ?? null;
     if (payer !== null && payer !== row.id) {
@@ -83,32 +88,45 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
   if (before !== null) {
     const credential = before.origin === row.origin && before.scope === scope ? credentials.ofPurchase(before.purchase_id) : null;
     const handed = credential === null || credential.state === "evicted" || credential.id === request.refusedCredentialId ? null : vault.hand(row, credential);
-    if (handed !== null) return { kind: "credential", credential: handed, limits: vault.limits };
+    if (handed !== null) return { kind: "credential", credential: handed, limits: vault.limitsFor(row) };
     return vault.refuse(row, "fail", "payment_hash_reused", "this wallet has met this invoice before");
   }
 
-  const decided = decision(vault, row, offer);
-  if (decided.verdict.kind === "deny") return vault.refuse(row, "deny", decided.verdict.code, decided.verdict.detail);
-  const quoted = journal.move(row, "quote", offer.expiresAt);
-  if (decided.verdict.kind === "ask") {
-    const asked = journal.move(quoted, "ask", offer.expiresAt, "approval_required");
-    const receiptId = vault.receipt("denied", asked, "approval_required");
-    return { kind: "refused", code: "approval_required", detail: decided.verdict.because === "host" ? "this host is not on the allowlist" : "at or above the approval threshold", purchaseId: row.id, receiptId, quote: decided.quote };
-  }
-  const operationId = uuid(vault.ports.random.bytes(16));
+  const { verdict, grantId, quote: quoted } = decision(vault, row, offer);
+  if (verdict.kind === "deny") return vault.refuse(row, "deny", verdict.code, verdict.detail);
+  if (verdict.kind === "ask") return question(vault, row, quoted, verdict, policies);
+  const reserved = journal.move(journal.move(row, "quote", offer.expiresAt), "reserve", Math.min(now + vault.timing.reserveLease, offer.expiresAt));
+  if (grantId !== null) useGrant(vault, grantId, row.id);
   const secret = new TextEncoder().encode(JSON.stringify({ scheme: offer.scheme, token: offer.token, invoice: offer.invoice }));
-  const reserved = journal.move(quoted, "reserve", Math.min(now + vault.timing.reserveLease, offer.expiresAt));
   journal.reserve(reserved, {
-    purchase_id: row.id, operation_id: operationId, payment_hash: offer.paymentHash, budget: row.budget, host: row.host, port: row.port, origin: row.origin, scope,
-    amount_msat: offer.amountMsat, charge_msat: decided.verdict.chargeMsat, reserve_msat: decided.verdict.maxFeeMsat, reserved_at: now, expires_at: offer.expiresAt,
+    purchase_id: row.id, operation_id: uuid(vault.ports.random.bytes(16)), payment_hash: offer.paymentHash, budget: row.budget, subject: row.subject, kind: "purchase",
+    host: row.host, port: row.port, origin: row.origin, scope,
+    amount_msat: offer.amountMsat, charge_msat: verdict.chargeMsat, reserve_msat: verdict.maxFeeMsat, reserved_at: now, expires_at: offer.expiresAt,
     binding: offer.binding, valid_until: offer.validUntil,
     sealed: vault.ports.sealer.seal(vault.key(), vault.nonce(), `payment:${row.id}`, secret),
-  });
+  }, flight);
   return { kind: "send", purchaseId: row.id, bolt11: offer.invoice };
 }
 
+function hand(vault: Vault, row: PurchaseRow, stored: CredentialRow): PayAnswer {
+  const credential = vault.hand(row, stored);
+  return credential === null ? vault.refuse(row, "deny", "envelope_unopenable", "the stored credential cannot be opened") : { kind: "credential", credential, limits: vault.limitsFor(row) };
+}
+
+/** Policy wants a person's word. One question per request: whoever sends it again meanwhile is told of the same one. */
+function question(vault: Vault, row: PurchaseRow, quoted: Quote, verdict: Extract<Decision, { kind: "ask" }>, policies: readonly Policy[]): PayAnswer {
+  const now = vault.clock.now();
+  const detail = verdict.because === "host" ? "this host is not on the allowlist" : "at or above the approval threshold";
+  const asked = pendingFor(vault, row, now);
+  if (asked !== null) return { ...vault.refuse(row, "deny", "approval_required", detail), quote: quoted, approvalId: asked };
+  const until = now + Math.min(...policies.map((policy) => policy.approvalMs ?? APPROVAL_MS));
+  const waiting = vault.journal.move(vault.journal.move(row, "quote", until), "ask", until, "approval_required");
+  const approvalId = ask(vault, waiting, { because: verdict.because, amountMsat: quoted.amountMsat, maxMsat: add(verdict.chargeMsat, verdict.maxFeeMsat), description: quoted.description });
+  return { kind: "refused", code: "approval_required", detail, purchaseId: row.id, receiptId: vault.receipt("denied", waiting, "approval_required"), quote: quoted, approvalId };
+}
+
 type Found =
-  | Exclude<PayAnswer, { kind: "pending" }>
+  | PayAnswer
   | Follow
   | { readonly kind: "offer"; readonly row: PurchaseRow; readonly offer: Offer; readonly scope: string; readonly now: number };
 
@@ -130,7 +148,7 @@ function find(vault: Vault, request: PayRequest): Found {
   if (refusedCredentialId !== null && !wasHanded) {
     const since = row.credential_id === null ? null : vault.credentials.get(row.credential_id);
     const credential = since === null ? null : vault.hand(row, since);
-    return credential === null ? refusal(row.id, "invalid_request", "this purchase was not given that credential") : { kind: "credential", credential, limits: vault.limits };
+    return credential === null ? refusal(row.id, "invalid_request", "this purchase was not given that credential") : { kind: "credential", credential, limits: vault.limitsFor(row) };
   }
   if (refusedCredentialId !== null) {
     const word = refused(vault, row, refusedCredentialId);
@@ -152,8 +170,10 @@ function find(vault: Vault, request: PayRequest): Found {
 }
 
 interface Decided {
-  readonly verdict: ReturnType<typeof decide>;
+  readonly verdict: Decision;
   readonly quote: Quote;
+  /** The grant that the verdict needs; null when policy alone allows it. */
+  readonly grantId: string | null;
 }
 
 function decision(vault: Vault, row: PurchaseRow, offer: Offer): Decided {
@@ -161,15 +181,28 @@ function decision(vault: Vault, row: PurchaseRow, offer: Offer): Decided {
   const budget = vault.config.budgetRow(row.budget);
   const policies = wallet === null || budget === null ? null : vault.policies(wallet, budget);
   const now = vault.clock.now();
-  const verdict: Decided["verdict"] = wallet === null || policies === null
-    ? { kind: "deny", code: "policy_unreadable", detail: "the wallet's or the budget's policy is not valid" }
-    : decide(vault.layers(policies, row.budget), vault.switches(wallet, budget), {
-        host: row.host, port: row.port, amountMsat: offer.amountMsat, network: offer.network, expiresAt: offer.expiresAt, binding: offer.binding,
-        callLimitMsat: row.max_msat as Msat | null, granularity: vault.ports.payer.granularity,
-      }, now);
+  let verdict: Decision = { kind: "deny", code: "policy_unreadable", detail: "the wallet's or the budget's policy is not valid" };
+  let grantId: string | null = null;
+  if (wallet !== null && policies !== null) {
+    const layers = vault.layers(policies, row.budget);
+    const switches = vault.switches(wallet, budget);
+    const caps = row.subject === null ? undefined : policies[1].perSubject;
+    const request: SpendRequest = {
+      host: row.host, port: row.port, amountMsat: offer.amountMsat, network: offer.network, expiresAt: offer.expiresAt, binding: offer.binding,
+      callLimitMsat: row.max_msat as Msat | null, granularity: vault.ports.payer.granularity,
+      subject: caps === undefined || row.subject === null ? null : { caps, ledger: vault.ledger.subject(row.budget, row.subject) },
+    };
+    verdict = decide(layers, switches, request, now);
+    const grant = verdict.kind === "ask" ? grantFor(vault, row, now) : null;
+    if (grant !== null) {
+      verdict = decide(layers, switches, { ...request, grantedMsat: grant.maxMsat }, now);
+      if (verdict.kind === "allow") grantId = grant.id;
+    }
+  }
   const scope = offer.services === null ? pathScope(row.path, policies?.[0].pathPrefixes ?? []) : `services:${offer.services}`;
   return {
     verdict,
+    grantId,
     quote: {
       origin: row.origin, amountMsat: offer.amountMsat, maxFeeMsat: verdict.kind === "deny" ? (0 as Msat) : verdict.maxFeeMsat, expiresAt: offer.expiresAt,
       scope, binding: offer.binding, description: offer.description, allowed: verdict.kind === "allow",
@@ -179,7 +212,7 @@ function decision(vault: Vault, row: PurchaseRow, offer: Offer): Decided {
 }
 
 /** RFC 9562 version 4, from the port's randomness. */
-function uuid(bytes: Uint8Array): string {
+export function uuid(bytes: Uint8Array): string {
   const b = Uint8Array.from(bytes);
   b[6] = ((b[6] ?? 0) & 0x0f) | 0x40;
   b[8] = ((b[8] ?? 0) & 0x3f) | 0x80;

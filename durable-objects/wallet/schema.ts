@@ -88,4 +88,28 @@ CREATE TABLE outbox (
 CREATE TABLE due (job TEXT PRIMARY KEY, at INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 `,
   },
+  {
+    version: 2,
+    name: "approvals, subjects, sellers that take a token once, withdrawals",
+    script: `
+ALTER TABLE purchase ADD COLUMN resume_of TEXT;
+ALTER TABLE payment ADD COLUMN subject TEXT;
+ALTER TABLE payment ADD COLUMN kind TEXT NOT NULL DEFAULT 'purchase' CHECK (kind IN ('purchase','withdrawal'));
+ALTER TABLE credential ADD COLUMN times_served INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE approval (
+  id TEXT PRIMARY KEY, purchase_id TEXT NOT NULL UNIQUE REFERENCES purchase(id),
+  state TEXT NOT NULL CHECK (state IN ('pending','granted','rejected','used','expired')),
+  budget TEXT NOT NULL, request_hash TEXT NOT NULL, because TEXT NOT NULL CHECK (because IN ('amount','host')),
+  amount_msat INTEGER NOT NULL ${MSAT("amount_msat")}, max_msat INTEGER NOT NULL ${MSAT("max_msat")},
+  description TEXT, asked_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+  decided_at INTEGER, decided_by TEXT, used_by TEXT REFERENCES purchase(id),
+  CHECK (state = 'expired' OR (state = 'pending') = (decided_at IS NULL)), CHECK ((state = 'used') = (used_by IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX approval_live ON approval (budget, request_hash) WHERE state IN ('pending','granted');
+CREATE TABLE seller (
+  origin TEXT NOT NULL, scope TEXT NOT NULL, refused_after_one INTEGER NOT NULL CHECK (refused_after_one >= 0), once INTEGER NOT NULL CHECK (once IN (0,1)), learned_at INTEGER NOT NULL,
+  PRIMARY KEY (origin, scope)
+) STRICT, WITHOUT ROWID;
+`,
+  },
 ];

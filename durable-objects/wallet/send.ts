@@ -56,7 +56,9 @@ function sendBlock(vault: Vault, purchaseId: string, bolt11: string): PaymentOrd
   const wallet = vault.wallet();
   if (row === null || payment === null || wallet === null || row.state !== "reserved") return null;
   const now = vault.clock.now();
-  const stopped = checkSwitches(vault.switches(wallet, vault.config.budgetRow(row.budget)));
+  const switches = vault.switches(wallet, vault.config.budgetRow(row.budget));
+  // A withdrawal is under no budget; every other switch holds for it too.
+  const stopped = checkSwitches(switches !== null && payment.kind === "withdrawal" ? { ...switches, budgetDisabled: false } : switches);
   if (stopped !== null) {
     release(vault, row, "cancel", stopped.code);
     return null;
@@ -75,10 +77,10 @@ function sendBlock(vault: Vault, purchaseId: string, bolt11: string): PaymentOrd
 }
 
 /** Definitely unsent: the money is free, and the receipt says why nothing was paid. */
-export function release(vault: Vault, row: PurchaseRow, event: "cancel" | "expire" | "fail", code: Code): void {
+export function release(vault: Vault, row: PurchaseRow, event: "cancel" | "expire" | "fail", code: Code, evidence: string | null = null): void {
   const ended = vault.journal.move(row, event, null, code);
   vault.journal.release(ended);
-  vault.receipt(event === "cancel" ? "denied" : "failed", ended, code, { payment: vault.journal.payment(row.id) });
+  vault.receipt(event === "cancel" ? "denied" : "failed", ended, code, { payment: vault.journal.payment(row.id), evidence });
 }
 
 /** Block three. `asked`: when the question left; "never seen" is only final if that was after the order could still be accepted. */
@@ -129,13 +131,19 @@ function settled(vault: Vault, row: PurchaseRow, payment: PaymentRow, preimage: 
   const { scheme, token } = JSON.parse(new TextDecoder().decode(plain)) as { readonly scheme: string; readonly token: string };
   const paid = vault.journal.move(row, "settle", now + vault.timing.paidLease);
   vault.journal.settle(paid, feeMsat);
-  vault.ledger.book({ budget: payment.budget, host: payment.host, port: payment.port, reservedAt: payment.reserved_at, totalMsat: add(payment.charge_msat as Msat, feeMsat) });
+  if (late) vault.config.pause("late_settlement");
+  if (feeMsat > payment.reserve_msat) vault.config.pause("fee_above_reserve");
+  if (payment.kind === "withdrawal") {
+    // The money has left, and that was all it was for: no credential, no seller, nobody's budget.
+    const done = vault.journal.move(paid, "fulfil", null);
+    vault.receipt(late ? "late_settlement" : "withdrawn", done, null, { payment: { ...payment, fee_msat: feeMsat } });
+    return;
+  }
+  vault.ledger.book({ budget: payment.budget, subject: payment.subject, host: payment.host, port: payment.port, reservedAt: payment.reserved_at, totalMsat: add(payment.charge_msat as Msat, feeMsat) });
   const id = `cred_${payment.operation_id}`;
   vault.credentials.store(vault.key(), vault.nonce(), {
     id, purchaseId: row.id, origin: payment.origin, scope: payment.scope, path: row.path, paymentHash: payment.payment_hash, validUntil: payment.valid_until, secret: { scheme, token, preimage },
   }, now);
-  if (late) vault.config.pause("late_settlement");
-  if (feeMsat > payment.reserve_msat) vault.config.pause("fee_above_reserve");
   vault.receipt(late ? "late_settlement" : "paid", paid, null, { payment: { ...payment, fee_msat: feeMsat }, credential: { id, payment_hash: payment.payment_hash } });
   vault.journal.useCredential(row.id, id);
 }

@@ -16,9 +16,7 @@ import { PAYER_SLOTS, TIMING, type OpenKey, type Timing, type WalletPorts } from
 import { Receipts } from "./receipts.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { Security } from "./security.ts";
-
-/** The seller's answer, unless the host has limits of its own. A paid call is not cut short by a default made for free ones. */
-const LIMITS: FetchLimits = { headersMs: 60_000, idleMs: 60_000, totalMs: 600_000, maxBytes: 64 * 1024 * 1024 };
+import { Sellers } from "./sellers.ts";
 
 export class Vault {
   readonly ports: WalletPorts;
@@ -31,7 +29,7 @@ export class Vault {
   readonly receipts: Receipts;
   readonly security: Security;
   readonly flights: Flights;
-  readonly limits = LIMITS;
+  readonly sellers: Sellers;
   #created: boolean;
   #key: OpenKey | null = null;
   #opening: Promise<void> | null = null;
@@ -48,6 +46,7 @@ export class Vault {
     this.ledger = new Ledger(ports.sql);
     this.credentials = new Credentials(ports.sql, ports.sealer);
     this.receipts = new Receipts(ports.sql);
+    this.sellers = new Sellers(ports.sql);
     this.security = new Security(ports, timing);
     this.flights = new Flights(ports.clock, PAYER_SLOTS);
     // An object that nobody created stays empty: asking for a wallet that does not exist writes nothing.
@@ -151,6 +150,17 @@ export class Vault {
     return walletPolicy === null || budgetPolicy === null ? null : [walletPolicy, budgetPolicy];
   }
 
+  /** The policies a purchase is under; empty where they cannot be read, which allows nothing. */
+  policiesOf(row: PurchaseRow): readonly Policy[] {
+    const wallet = this.config.wallet();
+    const budget = this.config.budgetRow(row.budget);
+    return (wallet === null || budget === null ? null : this.policies(wallet, budget)) ?? [];
+  }
+
+  limitsFor(row: PurchaseRow): FetchLimits {
+    return this.sellers.limits(this.policiesOf(row), row);
+  }
+
   layers(policies: readonly [Policy, Policy], budget: string): readonly [Layer, Layer] {
     const walletBooks = this.ledger.view(null);
     const budgetBooks = this.ledger.view(budget);
@@ -160,7 +170,7 @@ export class Vault {
     ];
   }
 
-  receipt(kind: ReceiptKind, row: PurchaseRow, code: Code | null, about: { readonly payment?: PaymentRow | null; readonly credential?: CredentialRow | { readonly id: string; readonly payment_hash: string } | null } = {}): string {
+  receipt(kind: ReceiptKind, row: PurchaseRow, code: Code | null, about: { readonly payment?: PaymentRow | null; readonly credential?: CredentialRow | { readonly id: string; readonly payment_hash: string } | null; readonly evidence?: string | null } = {}): string {
     const wallet = this.config.wallet();
     if (wallet === null) throw new Error("no wallet");
     const at = this.clock.now();
@@ -173,7 +183,7 @@ export class Vault {
       feeMsat: cached ? (0 as Msat) : ((payment?.fee_msat ?? null) as Msat | null),
       maxFeeMsat: cached ? null : ((payment?.reserve_msat ?? null) as Msat | null),
       paymentHash: payment?.payment_hash ?? credential?.payment_hash ?? null,
-      credentialId: credential?.id ?? null, binding: payment?.binding ?? null,
+      credentialId: credential?.id ?? null, binding: payment?.binding ?? null, evidence: about.evidence ?? null,
       backend: wallet.backend, epoch: wallet.epoch, policyVersion: wallet.policy_version,
     }, at);
     if (!this.#outboxDue) {
