@@ -4,6 +4,7 @@
  */
 import { expire } from "./approvals.ts";
 import { within, release, settleBlock } from "./send.ts";
+import { retain } from "./retain.ts";
 import { unfulfilled } from "./deliver.ts";
 import type { PurchaseRow } from "./journal.ts";
 import type { Vault } from "./vault.ts";
@@ -24,6 +25,7 @@ export async function alarm(vault: Vault): Promise<void> {
     const due = vault.journal.due(vault.clock.now(), BATCH);
     const visited = await Promise.all(due.map((row) => visit(vault, row)));
     await outbox(vault);
+    retain(vault);
     pause = visited.every(Boolean) ? 1 : AFTER_FAULT;
   } catch (error) {
     vault.ports.log("alarm_failed", { error: error instanceof Error ? error.name : "unknown" });

@@ -65,6 +65,12 @@ export interface Timing {
   readonly retryFirst: number;
   readonly retryMost: number;
   readonly outboxDelay: number;
+  /** Requests that cost nothing. */
+  readonly keepUnpaid: number;
+  /** Receipts, from when the control plane has them too. */
+  readonly keepReceipts: number;
+  /** Sealed tokens, invoices and credentials that can no longer be used; longer than any payment can be under way. */
+  readonly keepSecrets: number;
 }
 
 export const TIMING: Timing = {
@@ -79,6 +85,9 @@ export const TIMING: Timing = {
   retryFirst: 1_000,
   retryMost: 600_000,
   outboxDelay: 1_000,
+  keepUnpaid: 7 * 86_400_000,
+  keepReceipts: 90 * 86_400_000,
+  keepSecrets: 30 * 86_400_000,
 };
 
 /** At most this many payer calls at once; the rest wait in `reserved`. */

@@ -105,6 +105,7 @@ CREATE TABLE approval (
   decided_at INTEGER, decided_by TEXT, used_by TEXT REFERENCES purchase(id),
   CHECK (state = 'expired' OR (state = 'pending') = (decided_at IS NULL)), CHECK ((state = 'used') = (used_by IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX purchase_key ON purchase (budget, request_key) WHERE request_key IS NOT NULL;
 CREATE INDEX approval_live ON approval (budget, request_hash) WHERE state IN ('pending','granted');
 CREATE TABLE seller (
   origin TEXT NOT NULL, scope TEXT NOT NULL, refused_after_one INTEGER NOT NULL CHECK (refused_after_one >= 0), once INTEGER NOT NULL CHECK (once IN (0,1)), learned_at INTEGER NOT NULL,

@@ -127,7 +127,7 @@ function settled(vault: Vault, row: PurchaseRow, payment: PaymentRow, preimage: 
   const late = payment.state === "released";
   const now = vault.clock.now();
   const plain = vault.ports.sealer.open(vault.key(), `payment:${row.id}`, payment.sealed);
-  if (plain === null) throw new Error("the sealed payment cannot be opened");
+  if (plain === null) throw new Error(payment.sealed.length === 0 ? "the token has been forgotten: it settled a month late" : "the sealed payment cannot be opened");
   const { scheme, token } = JSON.parse(new TextDecoder().decode(plain)) as { readonly scheme: string; readonly token: string };
   const paid = vault.journal.move(row, "settle", now + vault.timing.paidLease);
   vault.journal.settle(paid, feeMsat);

@@ -188,6 +188,7 @@ export class Vault {
     }, at);
     if (!this.#outboxDue) {
       if (this.journal.job("outbox") === null) this.journal.schedule("outbox", at + this.timing.outboxDelay);
+      if (Number.isFinite(this.timing.keepUnpaid) && this.journal.job("retain") === null) this.journal.schedule("retain", at + this.timing.keepUnpaid);
       this.#outboxDue = true;
     }
     return id;

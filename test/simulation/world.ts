@@ -4,7 +4,7 @@
  */
 import { WalletCore } from "../../durable-objects/wallet/core.ts";
 import { nodeCipher } from "../../durable-objects/cipher.ts";
-import type { WalletPorts } from "../../durable-objects/wallet/ports.ts";
+import { TIMING, type Timing, type WalletPorts } from "../../durable-objects/wallet/ports.ts";
 import type { SecurityState, WalletRecord } from "../../lightning/control-plane.ts";
 import type { Envelope } from "../../lightning/envelope.ts";
 import { sats, type Msat } from "../../lightning/msat.ts";
@@ -46,6 +46,8 @@ export interface RunResult {
 const OWNER = "sim";
 const WALLET = "w_simulated0000000";
 const LONGEST = 96 * 3_600_000;
+/** A day for what costs nothing, so that runs see it go; the chain is kept whole for the last check. */
+const KEEPING: Timing = { ...TIMING, keepUnpaid: 86_400_000, keepReceipts: Infinity, keepSecrets: 2 * 86_400_000 };
 const ALL: ReadonlySet<Fault> = new Set(FAULTS);
 
 export class World {
@@ -75,7 +77,7 @@ export class World {
     // Caps low enough to bind in many runs, and high enough to let most purchases through.
     this.policy = { ...base, perPaymentMsat: sats(80), hourMsat: sats(25 * options.purchases), totalMsat: sats(14 * options.purchases), rolling: [{ windowMs: 90_000, capMsat: sats(400) }] };
     this.budgets = new Map([["alpha", { ...base, dayMsat: sats(9 * options.purchases), paymentsPerMinute: 20 }], ["beta", { ...base, totalMsat: sats(6 * options.purchases), pathPrefixes: ["/plain/a"] }]]);
-    this.object = new SimObject(this.scheduler, (generation) => new WalletCore(this.#ports(generation)));
+    this.object = new SimObject(this.scheduler, (generation) => new WalletCore(this.#ports(generation), KEEPING));
     this.#books = new Books(this);
     this.node.onAccept = (entry, order) => this.#books.accepted(entry, order);
   }

@@ -1,0 +1,61 @@
+/**
+ * How long things are kept, so that an object's database is bounded by what it has paid and not by what it was asked. For ever:
+ * payments (a hash is paid once, for ever) and paid request keys, without their secrets; the books' totals. Everything else has a
+ * term, and receipts go only after the control plane has them. Bounded batches: one run never holds up the wallet.
+ */
+import type { Vault } from "./vault.ts";
+
+const BATCH = 500;
+const DAY = 86_400_000;
+/** The longest window a policy can name is a month; two are kept. */
+const KEEP_HOURS = 62 * DAY;
+export const JOB = "retain";
+
+/** Runs when due. Call inside no transaction. */
+export function retain(vault: Vault): void {
+  const job = vault.journal.job(JOB);
+  const now = vault.clock.now();
+  if (job === null || job.at > now) return;
+  vault.transact(() => {
+    const more = prune(vault, now);
+    const next = more ? now + 1000 : oldest(vault);
+    if (next === null) vault.journal.unschedule(JOB);
+    else vault.journal.schedule(JOB, Math.max(next, now + 1000));
+  });
+}
+
+/** When the first thing that is there now will have had its term, or null. */
+function oldest(vault: Vault): number | null {
+  const { keepUnpaid } = vault.timing;
+  const row = vault.ports.sql.rows<{ at: number | null }>("SELECT MIN(opened_at) AS at FROM purchase WHERE id NOT IN (SELECT purchase_id FROM payment) AND id NOT IN (SELECT purchase_id FROM approval)")[0];
+  return row?.at == null || !Number.isFinite(keepUnpaid) ? null : row.at + keepUnpaid;
+}
+
+/** @returns true when a batch was full: there is more */
+function prune(vault: Vault, now: number): boolean {
+  const { sql } = vault.ports;
+  const { keepUnpaid, keepReceipts, keepSecrets } = vault.timing;
+  let full = false;
+  const batch = (query: string, ...bind: number[]): void => {
+    if (sql.rows(query, ...bind, BATCH).length === BATCH) full = true;
+  };
+  if (Number.isFinite(keepUnpaid)) {
+    batch(
+      "DELETE FROM purchase WHERE seq IN (SELECT seq FROM purchase WHERE due_at IS NULL AND opened_at < ? AND id NOT IN (SELECT purchase_id FROM payment) AND id NOT IN (SELECT purchase_id FROM approval) LIMIT ?) RETURNING seq", now - keepUnpaid,
+    );
+    batch("DELETE FROM request_key WHERE payer_id IS NULL AND (budget, key) IN (SELECT budget, key FROM request_key k WHERE payer_id IS NULL AND NOT EXISTS (SELECT 1 FROM purchase p WHERE p.budget = k.budget AND p.request_key = k.key) LIMIT ?) RETURNING key");
+  }
+  if (Number.isFinite(keepReceipts)) {
+    // The head of the chain stays: the next receipt hangs on it.
+    batch(
+      "DELETE FROM receipt WHERE sequence IN (SELECT sequence FROM receipt WHERE at < ? AND sequence <= (SELECT acknowledged FROM outbox WHERE only = 1) AND sequence < (SELECT MAX(sequence) FROM receipt) ORDER BY sequence LIMIT ?) RETURNING sequence", now - keepReceipts,
+    );
+  }
+  if (Number.isFinite(keepSecrets)) {
+    batch("UPDATE payment SET sealed = X'' WHERE purchase_id IN (SELECT purchase_id FROM payment WHERE state <> 'open' AND reserved_at < ? AND length(sealed) > 0 LIMIT ?) RETURNING purchase_id", now - keepSecrets);
+    batch("UPDATE credential SET sealed = X'', state = 'evicted' WHERE id IN (SELECT id FROM credential WHERE usable_until IS NOT NULL AND usable_until < ? AND length(sealed) > 0 LIMIT ?) RETURNING id", now - keepSecrets);
+    batch("DELETE FROM learned WHERE (origin, path) IN (SELECT l.origin, l.path FROM learned l JOIN credential c ON c.id = l.credential_id WHERE c.state = 'evicted' LIMIT ?) RETURNING path");
+  }
+  batch("DELETE FROM spent WHERE (holder, hour) IN (SELECT holder, hour FROM spent WHERE hour <> -1 AND hour < ? LIMIT ?) RETURNING hour", now - KEEP_HOURS);
+  return full;
+}
