@@ -1,6 +1,6 @@
 /**
- * One configuration, five projects. `unit` and `simulation` are pure Node; `workerd` runs its tests inside the engine beside the Worker;
- * `flow` and `regtest` drive the whole system from outside, each file with ports and folders of its own.
+ * One configuration, six projects. `unit` and `simulation` are pure Node; `workerd` runs its tests inside the engine beside the Worker;
+ * `flow`, `kill` and `regtest` drive the whole system from outside, each file with ports and folders of its own.
  * Retries are off everywhere: a test that fails sometimes has found something.
  */
 import { randomBytes } from "node:crypto";
@@ -23,6 +23,8 @@ export default defineConfig({
         test: { name: "workerd", include: ["test/worker/**/*.test.ts", "test/object/**/*.test.ts"], exclude: notOurs, testTimeout: 30_000 },
       },
       { test: { name: "flow", include: ["test/flow/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
+      // Real clock and real deadlines: most of the time is spent waiting for alarms.
+      { test: { name: "kill", include: ["test/kill/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
       { test: { name: "regtest", include: ["test/regtest/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 900_000 } },
     ],
   },

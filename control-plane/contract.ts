@@ -5,6 +5,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { ControlPlane, ReceiptRecord, WalletRecord, WalletSnapshot } from "../lightning/control-plane.ts";
 import type { Envelope } from "../lightning/envelope.ts";
+import { msat } from "../lightning/msat.ts";
+import { custodyContract } from "./contract-custody.ts";
 import { GENESIS, chainHash, receiptId, type Receipt } from "../lightning/receipt.ts";
 
 /** Two owners of one deployment: they share the global pause and nothing else. */
@@ -78,6 +80,7 @@ export function receiptChain(owner: string, walletId: string, count: number): re
   return records;
 }
 
+const PAYER = { backend: "http-executor", online: true, spendableMsat: msat(7000), network: "regtest", lastPaymentAt: null, version: null } as const;
 const HASH = "0123456789abcdef".repeat(4);
 const refusal = (call: Promise<unknown>): Promise<unknown> =>
   call.then(
@@ -132,10 +135,36 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
         expect(await control.envelope("w1")).toBeNull();
       });
 
+      it("a request sent again gets the wallet it made, with its own envelope; about something else it is a conflict and makes nothing", async () => {
+        const { owner, control } = await tenants();
+        const request = { key: "setup-1", hash: HASH };
+        const record = walletRecord(owner, "w1");
+        expect(await control.createWallet(record, walletEnvelope(owner, "w1"), request)).toEqual({ created: true, record });
+        const again = await control.createWallet(walletRecord(owner, "w2"), walletEnvelope(owner, "w2"), request);
+        expect(again).toEqual({ created: false, record });
+        const other = await control.createWallet(walletRecord(owner, "w3"), walletEnvelope(owner, "w3"), { ...request, hash: "f".repeat(64) });
+        expect(other).toEqual({ created: false, record, conflict: true });
+        expect([await control.wallets(), await control.envelope("w2"), await control.envelope("w3")]).toEqual([[record], null, null]);
+      });
+
+      it("a request key is an owner's own", async () => {
+        const { owner, control, stranger, strangerName } = await tenants();
+        const request = { key: "setup-1", hash: HASH };
+        await control.createWallet(walletRecord(owner, "w1"), walletEnvelope(owner, "w1"), request);
+        expect(await stranger.createWallet(walletRecord(strangerName, "w9"), walletEnvelope(strangerName, "w9"), request)).toMatchObject({
+          created: true,
+          record: { walletId: "w9" },
+        });
+      });
+
       it("invariant 17: one owner sees nothing of another's", async () => {
         const { owner, control, stranger } = await withWallet();
         await control.ingestReceipts("w1", receiptChain(owner, "w1", 1));
         await control.addOperatorKey({ keyId: "k1", hash: HASH, label: "desk", createdAt: 1 });
+        await control.addApproverKey({ keyId: "a1", hash: HASH, label: "phone", createdAt: 1 });
+        await control.keepStatus("w1", { at: 1, status: PAYER });
+        expect([await stranger.approverKeyHash("a1"), await stranger.approverKeys(), await stranger.lastStatus("w1")]).toEqual([null, [], null]);
+        expect(await stranger.revokeApproverKey("a1", 2)).toBe(false);
         expect([await stranger.wallet("w1"), await stranger.envelope("w1"), await stranger.operatorKeyHash("k1")]).toEqual([
           null,
           null,
@@ -146,6 +175,8 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
         expect(await refusal(stranger.ingestReceipts("w1", receiptChain(owner, "w1", 1)))).toBe("refused");
       });
     });
+
+    custodyContract(async () => ({ ...(await withWallet()), envelope: walletEnvelope(used?.owner ?? "", "w1") }));
 
     describe("switches", () => {
       it("invariant 10: nothing is said about a wallet that does not exist", async () => {
@@ -178,6 +209,15 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
         expect(during.map((state, index) => state.version > (before[index] ?? Infinity))).toEqual([true, true]);
         await stranger.setGlobalPause(false, "another operator");
         expect(await control.security("w1")).toMatchObject({ globalPause: false });
+      });
+
+      it("the switches can be asked for before there is a wallet, and are those that wallets are told", async () => {
+        const { owner, control } = await tenants();
+        expect(await control.switches()).toMatchObject({ globalPause: false, ownerKillSwitch: false, epoch: 0 });
+        await control.setOwnerKillSwitch(true, "operator");
+        await control.createWallet(walletRecord(owner, "w1"), walletEnvelope(owner, "w1"));
+        expect({ ...(await control.switches()), epoch: 1 }).toEqual(await control.security("w1"));
+        expect(await control.switches()).toMatchObject({ ownerKillSwitch: true });
       });
 
       it("a switch set to what it already is changes no version", async () => {
@@ -267,9 +307,44 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
         expect(await control.walletsWithOpenRows()).toEqual([]);
       });
 
+      it("the last balance that was known stays, with its instant, whatever a payer that is away says later", async () => {
+        const { control } = await withWallet();
+        expect(await control.lastStatus("w1")).toBeNull();
+        await control.keepStatus("w1", { at: 10, status: PAYER });
+        await control.keepStatus("w1", { at: 20, status: { ...PAYER, online: false, spendableMsat: null } });
+        await control.putSnapshot({ ...snapshot(30, 0), status: null });
+        await control.keepStatus("w1", { at: 5, status: { ...PAYER, spendableMsat: msat(1) } });
+        expect(await control.lastStatus("w1")).toEqual({ at: 10, status: PAYER });
+        await control.putSnapshot({ ...snapshot(40, 0), status: { ...PAYER, spendableMsat: msat(9000) } });
+        expect(await control.lastStatus("w1")).toEqual({ at: 40, status: { ...PAYER, spendableMsat: 9000 } });
+        expect(await refusal(control.keepStatus("w2", { at: 1, status: PAYER }))).toBe("refused");
+      });
+
       it("a snapshot of an unknown wallet is refused", async () => {
         const { control } = await tenants();
         expect(await refusal(control.putSnapshot(snapshot(1, 1)))).toBe("refused");
+      });
+    });
+
+    describe("approver keys", () => {
+      it("a key answers with its hash until it is revoked, and stays listed", async () => {
+        const { control } = await tenants();
+        await control.addApproverKey({ keyId: "a1", hash: HASH, label: "phone", createdAt: 5 });
+        expect([await control.approverKeyHash("a1"), await control.approverKeyHash("a2")]).toEqual([HASH, null]);
+        expect([await control.revokeApproverKey("a1", 9), await control.revokeApproverKey("a2", 9)]).toEqual([true, false]);
+        expect(await control.approverKeyHash("a1")).toBeNull();
+        expect(await control.approverKeys()).toEqual([{ keyId: "a1", label: "phone", createdAt: 5, revokedAt: 9 }]);
+      });
+
+      it("invariant 17: a key of one role is nothing under the other, and no id stands for both", async () => {
+        const { control } = await tenants();
+        await control.addApproverKey({ keyId: "a1", hash: HASH, label: "phone", createdAt: 5 });
+        await control.addOperatorKey({ keyId: "k1", hash: HASH, label: "desk", createdAt: 5 });
+        expect([await control.operatorKeyHash("a1"), await control.approverKeyHash("k1")]).toEqual([null, null]);
+        expect([await control.revokeOperatorKey("a1", 9), await control.revokeApproverKey("k1", 9)]).toEqual([false, false]);
+        expect(await refusal(control.addOperatorKey({ keyId: "a1", hash: HASH, label: "phone", createdAt: 5 }))).toBe("refused");
+        expect((await control.operatorKeys()).map(({ keyId }) => keyId)).toEqual(["k1"]);
+        expect((await control.approverKeys()).map(({ keyId }) => keyId)).toEqual(["a1"]);
       });
     });
 

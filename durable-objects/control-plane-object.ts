@@ -4,7 +4,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { GLOBAL_NAME, OWNER_PREFIX } from "../lightning/control-plane-names.ts";
-import type { ControlKeyView, ControlPlane, KnownStatus, PlatformControl, ReceiptRecord, SecurityState, WalletRecord, WalletRequest, WalletSnapshot } from "../lightning/control-plane.ts";
+import type { ControlKeyView, ControlPlane, KnownStatus, PlatformControl, ReceiptRecord, SecurityState, SpenderChange, WalletRecord, WalletRequest, WalletSnapshot } from "../lightning/control-plane.ts";
 import type { Envelope } from "../lightning/envelope.ts";
 import { GlobalPause, type GlobalState } from "./control-plane/global-pause.ts";
 import type { OperatorKey } from "./control-plane/operator-keys.ts";
@@ -100,6 +100,18 @@ export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implement
 
   async envelope(walletId: string): Promise<Envelope | null> {
     return this.#owner().envelope(walletId);
+  }
+
+  async putEnvelope(next: Envelope, expected: Envelope): Promise<boolean> {
+    return this.#owner().putEnvelope(next, expected);
+  }
+
+  async moveSpender(move: SpenderChange): Promise<{ readonly moved: boolean; readonly record: WalletRecord }> {
+    return this.#owner().moveSpender(move);
+  }
+
+  async fenceSpender(walletId: string, epoch: number): Promise<WalletRecord> {
+    return this.#owner().fenceSpender(walletId, epoch);
   }
 
   async ingestReceipts(walletId: string, records: readonly ReceiptRecord[]): Promise<{ readonly acknowledged: number }> {

@@ -4,7 +4,9 @@
  */
 import { entropyToMnemonic, validateMnemonic } from "@scure/bip39";
 import { wordlist } from "@scure/bip39/wordlists/english.js";
-import { sealEnvelope, type EnvelopeBinding, type Envelope, type SealPorts } from "../lightning/envelope.ts";
+import { readRecipient, sealToRecipient, type AgePorts } from "../lightning/age.ts";
+import { writeBackup, type BackupFacts } from "../lightning/backup.ts";
+import { openEnvelope, sealEnvelope, type EnvelopeBinding, type Envelope, type OpenPorts, type Opened, type SealPorts } from "../lightning/envelope.ts";
 
 export type MnemonicSource =
   /** Twelve words carry 128 bits, as much as a secp256k1 key resists; 24 for owners whose rules ask for them. */
@@ -14,8 +16,14 @@ export type MnemonicResult =
   | { readonly ok: true; readonly value: Uint8Array }
   | { readonly ok: false; readonly code: "invalid_request"; readonly detail: string };
 
-export type EnvelopeResult =
-  | { readonly ok: true; readonly value: Envelope }
+/** `backup`: the armored age file, for one answer and nowhere else; null when nobody asked for one. */
+export interface NewCustody {
+  readonly envelope: Envelope;
+  readonly backup: string | null;
+}
+
+export type CustodyResult =
+  | { readonly ok: true; readonly value: NewCustody }
   | { readonly ok: false; readonly code: "invalid_request"; readonly detail: string };
 
 const ENTROPY = { 12: 16, 24: 32 } as const;
@@ -42,17 +50,48 @@ export function importMnemonic(text: string): MnemonicResult {
   return { ok: true, value: new TextEncoder().encode(normalised) };
 }
 
-/** A new wallet's envelope. The mnemonic exists in the clear only inside this call. */
-export async function makeEnvelope(
-  ports: SealPorts,
+/**
+ * A new wallet's envelope, and its backup for the recipient that its owner named. The mnemonic exists in the clear only inside this call.
+ * @param recipient `age1…`, or null; a wrong one is refused before anything is made
+ */
+export async function makeCustody(
+  ports: SealPorts & { readonly age: AgePorts },
   binding: EnvelopeBinding,
   source: MnemonicSource,
   createdAt: number,
-): Promise<EnvelopeResult> {
+  recipient: string | null,
+): Promise<CustodyResult> {
+  const refused = (detail: string): CustodyResult => ({ ok: false, code: "invalid_request", detail });
+  const key = recipient === null ? null : readRecipient(recipient);
+  if (recipient !== null && key === null) return refused("backupRecipient: Expected an age X25519 recipient, age1 and 58 characters");
   const mnemonic =
     source.kind === "create"
       ? { ok: true as const, value: createMnemonic(ports.random(ENTROPY[source.words])) }
       : importMnemonic(source.mnemonic);
   if (!mnemonic.ok) return mnemonic;
-  return { ok: true, value: await sealEnvelope(ports, binding, mnemonic.value, createdAt) };
+  try {
+    const backup = key === null ? null : await sealBackup(ports.age, key, { ...binding, createdAt }, mnemonic.value);
+    if (key !== null && backup === null) return refused("backupRecipient: this recipient's point gives everybody the same secret");
+    const sealed = await sealEnvelope(ports, binding, mnemonic.value, createdAt);
+    return { ok: true, value: { envelope: backup === null ? sealed : { ...sealed, backedUpAt: createdAt }, backup } };
+  } finally {
+    mnemonic.value.fill(0);
+  }
+}
+
+/** The backup of a wallet that exists, for the recipient its creation named: where the first answer was lost on its way. */
+export async function backupOf(ports: OpenPorts & { readonly age: AgePorts }, envelope: Envelope, binding: EnvelopeBinding, recipient: string): Promise<Opened<string>> {
+  const key = readRecipient(recipient);
+  const opened = await openEnvelope(ports, envelope, binding, async (mnemonic) => (key === null ? null : sealBackup(ports.age, key, { ...binding, createdAt: envelope.createdAt }, mnemonic)));
+  if (!opened.ok) return opened;
+  return opened.value === null ? { ok: false, code: "envelope_unopenable", detail: "this recipient takes no backup" } : { ok: true, value: opened.value };
+}
+
+async function sealBackup(ports: AgePorts, recipient: Uint8Array, facts: BackupFacts, mnemonic: Uint8Array): Promise<string | null> {
+  const plain = writeBackup(facts, mnemonic);
+  try {
+    return await sealToRecipient(ports, recipient, plain);
+  } finally {
+    plain.fill(0);
+  }
 }

@@ -141,6 +141,19 @@ describe("the HTTP executor client", () => {
     expect(await payer(() => Promise.reject(new Error("down"))).payer.status()).toMatchObject({ online: false });
   });
 
+  it("asks for an invoice in its wallet's name, and takes only the text of one for an answer", async () => {
+    const asked = (answer: unknown, status = 200) => payer(() => json(answer, status), { walletId: "w1" });
+    const { payer: client, sent } = asked({ bolt11: "lnbcrt1funding" });
+    expect(await client.receive?.(msat(5000), "Lightning Worker w1")).toEqual({ bolt11: "lnbcrt1funding" });
+    expect(sent.map(({ url }) => url)).toEqual(["http://executor.invalid/base/v1/invoice"]);
+    expect(JSON.parse(String(sent[0]?.init.body))).toEqual({ walletId: "w1", amountMsat: 5000, description: "Lightning Worker w1" });
+    for (const wrong of [{}, { bolt11: 5 }, { bolt11: "" }, { bolt11: "lnbcrt1 x" }, { bolt11: `ln${"a".repeat(9000)}` }, { bolt11: "https://elsewhere.example" }]) {
+      expect(await asked(wrong).payer.receive?.(msat(5000), "x")).toBeNull();
+    }
+    expect(await asked({ bolt11: "lnbcrt1funding" }, 503).payer.receive?.(msat(5000), "x")).toBeNull();
+    expect(payer(() => json({})).payer.receive).toBeUndefined();
+  });
+
   it("refuses a base URL that is not http", () => {
     expect(() => httpExecutor({ baseUrl: "file:///etc", token: "", timeoutMs: 1, fetch })).toThrow(TypeError);
   });

@@ -4,7 +4,7 @@
  * `unknown`, for the order may have been taken up all the same; even a refused connection, since a proxy in between may have
  * refused it after sending. Reasons are fixed words and carry no secret. Nothing is logged, nothing is retried here.
  */
-import { isMsat } from "../lightning/msat.ts";
+import { isMsat, type Msat } from "../lightning/msat.ts";
 import type { FailureCode, OperationRef, Payer, PayerStatus, PaymentOrder, PaymentOutcome } from "../lightning/payer.ts";
 
 export interface HttpExecutorOptions {
@@ -16,6 +16,14 @@ export interface HttpExecutorOptions {
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   /** The network this wallet is on. An executor on another one counts as offline. */
   readonly network?: string;
+  /** Whom invoices are made for; without it this payer receives nothing. */
+  readonly walletId?: string;
+}
+
+interface InvoiceOrder {
+  readonly walletId: string;
+  readonly amountMsat: Msat;
+  readonly description: string;
 }
 
 type Answer = { readonly ok: true; readonly fields: Readonly<Record<string, unknown>> } | { readonly ok: false; readonly reason: string };
@@ -30,6 +38,8 @@ const FAILURE_CODES: Readonly<Record<FailureCode, true>> = {
   spender_superseded: true,
   payment_failed: true,
 };
+/** Longer than any invoice with routing hints; BOLT11 text is one alphabet in one letter case. */
+const BOLT11 = /^(?:ln[a-z0-9]{1,8000}|LN[A-Z0-9]{1,8000})$/u;
 const MALFORMED: PaymentOutcome = { kind: "unknown", reason: "answer_malformed" };
 
 /** @throws TypeError for a base URL that is not http or https */
@@ -39,7 +49,8 @@ export function httpExecutor(options: HttpExecutorOptions): Payer {
   base.search = "";
   base.hash = "";
   const prefix = base.href.replace(/\/+$/u, "");
-  const post = (path: string, body: PaymentOrder | OperationRef): Promise<Answer> => call(options, `${prefix}${path}`, JSON.stringify(body));
+  const post = (path: string, body: PaymentOrder | OperationRef | InvoiceOrder): Promise<Answer> => call(options, `${prefix}${path}`, JSON.stringify(body));
+  const { walletId } = options;
 
   return {
     backend: "http-executor",
@@ -63,6 +74,17 @@ export function httpExecutor(options: HttpExecutorOptions): Payer {
     async status() {
       return readStatus(await call(options, `${prefix}/v1/status`, null), options.network ?? null);
     },
+
+    // Whether it is the invoice that was asked for, by amount and network, is for the wallet to check: an executor's word is no proof.
+    ...(walletId === undefined
+      ? {}
+      : {
+          async receive(amountMsat: Msat, description: string) {
+            const answer = await post("/v1/invoice", { walletId, amountMsat, description });
+            const bolt11 = answer.ok ? answer.fields["bolt11"] : null;
+            return typeof bolt11 === "string" && BOLT11.test(bolt11) ? { bolt11 } : null;
+          },
+        }),
   };
 }
 
@@ -144,8 +166,10 @@ function readOutcome(answer: Answer, operationId: string): PaymentOutcome {
       return fields["definite"] === true && typeof fields["code"] === "string" ? { kind: "failed", code: failureCode(fields["code"]), definite: true } : MALFORMED;
     case "pending":
       return { kind: "pending" };
-    case "never_seen":
-      return { kind: "never_seen" };
+    case "never_seen": {
+      const { asOf } = fields;
+      return typeof asOf === "number" && Number.isSafeInteger(asOf) && asOf >= 0 ? { kind: "never_seen", asOf } : { kind: "never_seen" };
+    }
     case "unknown":
       return { kind: "unknown", reason: reasonOf(fields["reason"]) };
     default:

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { KEK_BASE64 } from "../test/support/custody-vectors.ts";
-import { webCryptoKeks } from "./kek-webcrypto.ts";
+import { webCryptoKeks, webCryptoSpenderKek } from "./kek-webcrypto.ts";
 
 const aad = Uint8Array.of(1);
 const plain = Uint8Array.from({ length: 32 }, (_, index) => index);
@@ -40,5 +40,26 @@ describe("the ring of key-encryption keys", () => {
     const keks = await webCryptoKeks(env);
     expect(keks).toMatchObject({ ok: false, code: "envelope_unopenable" });
     expect(JSON.stringify(keks)).not.toMatch(/horse|secret value/u);
+  });
+});
+
+describe("another spender's key", () => {
+  const other = Buffer.alloc(32, 7).toString("base64");
+
+  it("is the highest version under that spender's name, and wraps only", async () => {
+    const env = { SPENDER_KEK_EXECUTOR_V1: KEK_BASE64, SPENDER_KEK_EXECUTOR_V2: other, SPENDER_KEK_EXECUTOR_EU_V9: KEK_BASE64, WALLET_KEK_V1: KEK_BASE64 };
+    const kek = await webCryptoSpenderKek(env, "executor");
+    if (!kek.ok) throw new Error(kek.detail);
+    expect([kek.value.version, Object.hasOwn(kek.value, "unwrap")]).toEqual(["executor/v2", false]);
+    const own = await webCryptoKeks({ WALLET_KEK_V2: other });
+    expect(own.ok && (await own.value.current.unwrap(await kek.value.wrap(plain, aad), aad))).toEqual(plain);
+    expect(await webCryptoSpenderKek(env, "executor-eu")).toMatchObject({ ok: true, value: { version: "executor-eu/v9" } });
+  });
+
+  it("invariant 10: that is missing or no key refuses, and does not say what it read", async () => {
+    expect(await webCryptoSpenderKek({}, "executor")).toMatchObject({ ok: false, code: "not_found", detail: expect.stringContaining("SPENDER_KEK_EXECUTOR_V1") as unknown });
+    const bad = await webCryptoSpenderKek({ SPENDER_KEK_EXECUTOR_V1: KEK_BASE64, SPENDER_KEK_EXECUTOR_V2: "correct horse" }, "executor");
+    expect(bad).toMatchObject({ ok: false, code: "envelope_unopenable" });
+    expect(JSON.stringify(bad)).not.toContain("horse");
   });
 });

@@ -13,9 +13,11 @@ import type { Payer } from "../lightning/payer.ts";
 import type { Policy } from "../lightning/policy.ts";
 import { openRecord, sealRecord } from "../lightning/seal.ts";
 import type { WalletAdmin, WalletAgentViews, WalletApprovals, WithdrawRequest } from "../lightning/wallet-admin.ts";
+import type { Rotation, SpenderMove, WalletCustody } from "../lightning/wallet-custody.ts";
 import type { Auth, Conclusion, Delivery, OpenRequest, PayRequest, WalletPort } from "../lightning/wallet-api.ts";
 import { nodeCipher } from "./cipher.ts";
 import { webCryptoKeks } from "./kek-webcrypto.ts";
+import { custodyPorts } from "./custody-ports.ts";
 import { durableSql } from "./sql-durable.ts";
 import { WalletCore } from "./wallet/core.ts";
 import type { Timer, WalletPorts } from "./wallet/ports.ts";
@@ -25,15 +27,15 @@ export interface Wiring {
   readonly control: ControlPlane;
 }
 
-/** @param wire called once per instance, with the owner from the object's own name */
-export function walletObject<E extends object>(wire: (env: E, owner: string) => Wiring) {
-  return class WalletObject extends DurableObject<E> implements WalletPort, WalletAdmin, WalletApprovals, WalletAgentViews {
+/** @param wire called once per instance, with owner and wallet id from the object's own name */
+export function walletObject<E extends object>(wire: (env: E, owner: string, walletId: string) => Wiring) {
+  return class WalletObject extends DurableObject<E> implements WalletPort, WalletAdmin, WalletApprovals, WalletAgentViews, WalletCustody {
     readonly #core: WalletCore;
 
     constructor(ctx: DurableObjectState, env: E) {
       super(ctx, env);
-      const [owner = ""] = (ctx.id.name ?? "").split("/");
-      this.#core = new WalletCore(ports(ctx, env, wire(env, owner)));
+      const [owner = "", walletId = ""] = (ctx.id.name ?? "").split("/");
+      this.#core = new WalletCore(ports(ctx, env, wire(env, owner, walletId)));
     }
 
     open(request: OpenRequest) { return this.#core.open(request); }
@@ -63,6 +65,10 @@ export function walletObject<E extends object>(wire: (env: E, owner: string) => 
     approvalLink(approvalId: string) { return this.#core.approvalLink(approvalId); }
     approvalByLink(link: ApprovalLink) { return this.#core.approvalByLink(link); }
     decideByLink(link: ApprovalLink, verdict: Verdict) { return this.#core.decideByLink(link, verdict); }
+    custody() { return this.#core.custody(); }
+    rotate(what: Rotation) { return this.#core.rotate(what); }
+    disableNow() { return this.#core.disableNow(); }
+    moveSpender(move: SpenderMove) { return this.#core.moveSpender(move); }
     purchases(page: Parameters<WalletAdmin["purchases"]>[0]) { return this.#core.purchases(page); }
     purchase(purchaseId: string) { return this.#core.purchase(purchaseId); }
     receipts(page: Parameters<WalletAdmin["receipts"]>[0]) { return this.#core.receipts(page); }
@@ -106,6 +112,7 @@ function ports(ctx: DurableObjectState, env: object, { payer, control }: Wiring)
         return keyRing === null ? null : unwrapRecordKey(keyRing, walletId, kekVersion, wrapped);
       },
     },
+    custody: custodyPorts(env, keys, control),
     payer,
     control,
     // Workers Logs index JSON lines; the core never puts a secret into them (invariant 9).

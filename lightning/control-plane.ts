@@ -40,6 +40,14 @@ export interface ReceiptRecord {
   readonly receipt: Receipt;
 }
 
+/** What `moveSpender` stores. `epoch` is the new one, and the old one is `epoch - 1`. */
+export interface SpenderChange {
+  readonly epoch: number;
+  readonly backend: Backend;
+  readonly envelope: Envelope;
+  readonly expected: Envelope;
+}
+
 /** A request to make a wallet that may be sent twice: the caller's own key, and what it was about (hex sha256). */
 export interface WalletRequest {
   readonly key: string;
@@ -82,6 +90,12 @@ export interface ControlPlane {
   wallet(walletId: string): Promise<WalletRecord | null>;
   wallets(): Promise<readonly WalletRecord[]>;
   envelope(walletId: string): Promise<Envelope | null>;
+  /** A rotation: `next` takes the place of `expected` if that is still what is stored. False, and nothing changed, if it is not. */
+  putEnvelope(next: Envelope, expected: Envelope): Promise<boolean>;
+  /** New envelope, backend and epoch in one transaction, compare-and-set on envelope and epoch (invariant 13). The caller has seen to it that no row is open. */
+  moveSpender(move: SpenderChange): Promise<{ readonly moved: boolean; readonly record: WalletRecord }>;
+  /** Another deployment spends for this wallet under `epoch`: whoever is behind it here pays nothing from now on. Raises, never lowers. */
+  fenceSpender(walletId: string, epoch: number): Promise<WalletRecord>;
 
   /** Receipts in chain order, from sequence number `from`; answers with the last sequence number it holds. Idempotent. */
   ingestReceipts(walletId: string, records: readonly ReceiptRecord[]): Promise<{ readonly acknowledged: number }>;

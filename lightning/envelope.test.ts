@@ -3,9 +3,9 @@ import { base64 } from "@scure/base";
 import { utf8ToBytes } from "@noble/hashes/utils.js";
 import { describe, expect, it } from "vitest";
 import { nodeCipher } from "../durable-objects/cipher.ts";
-import { webCryptoKeks } from "../durable-objects/kek-webcrypto.ts";
+import { webCryptoKeks, webCryptoSpenderKek } from "../durable-objects/kek-webcrypto.ts";
 import * as vectors from "../test/support/custody-vectors.ts";
-import { isEnvelope, openEnvelope, sealEnvelope, unwrapRecordKey, wrapRecordKey, type Envelope } from "./envelope.ts";
+import { isEnvelope, openEnvelope, reencryptEnvelope, rewrapEnvelope, sealEnvelope, unwrapRecordKey, wrapRecordKey, type Envelope } from "./envelope.ts";
 import type { KeyRing } from "./kek.ts";
 import type { Cipher } from "./seal.ts";
 
@@ -153,5 +153,68 @@ describe("a record key", () => {
     expect(await unwrapRecordKey(keks, "wallet-1", "v2", wrapped)).toBeNull();
     expect(await unwrapRecordKey(keks, "wallet-1", "v9", wrapped)).toBeNull();
     expect(await unwrapRecordKey(keks, "wallet-1", "v1", base64.decode(vectors.ENVELOPE.wrappedDataKey))).toBeNull();
+  });
+});
+
+describe("rotation", () => {
+  const two = { WALLET_KEK_V1: vectors.KEK_BASE64, WALLET_KEK_V2: vectors.KEK_2_BASE64 };
+  const ports = async (env: Readonly<Record<string, string>> = two) => ({ cipher: nodeCipher, keks: await ring(env), random: vectors.countingRandom(0x60) });
+  const open = async (env: Readonly<Record<string, string>>, envelope: Envelope, cipher: Cipher = nodeCipher) => openEnvelope({ cipher, keks: await ring(env) }, envelope, vectors.BINDING, read);
+
+  it("of the key-encryption key wraps the same data key anew, as the fixed vector says, and leaves the ciphertext", async () => {
+    const { keks } = await ports();
+    expect(await rewrapEnvelope(keks, keks.current, vectors.ENVELOPE, vectors.BINDING)).toEqual({ ok: true, value: vectors.REWRAPPED });
+    for (const cipher of [nodeCipher, nobleCipher]) expect(await open({ WALLET_KEK_V2: vectors.KEK_2_BASE64 }, vectors.REWRAPPED, cipher)).toEqual({ ok: true, value: vectors.MNEMONIC });
+    expect(await open({ WALLET_KEK_V1: vectors.KEK_BASE64 }, vectors.REWRAPPED)).toMatchObject({ code: "envelope_unopenable" });
+    expect(await open(two, vectors.ENVELOPE)).toEqual({ ok: true, value: vectors.MNEMONIC });
+  });
+
+  it("of the data key encrypts the words anew, as the fixed vector says, and keeps what is known of the backup", async () => {
+    expect(await reencryptEnvelope(await ports(), vectors.ENVELOPE, vectors.BINDING)).toEqual({ ok: true, value: vectors.REENCRYPTED });
+    for (const cipher of [nodeCipher, nobleCipher]) expect(await open(two, vectors.REENCRYPTED, cipher)).toEqual({ ok: true, value: vectors.MNEMONIC });
+    const kept = await reencryptEnvelope(await ports(), { ...vectors.ENVELOPE, backedUpAt: 5 }, vectors.BINDING);
+    expect(kept.ok && kept.value.backedUpAt).toBe(5);
+  });
+
+  it("invariant 10: parts of the envelope before and after do not open together", async () => {
+    const { REENCRYPTED, ENVELOPE } = vectors;
+    const mixed: readonly Envelope[] = [
+      { ...REENCRYPTED, wrappedDataKey: ENVELOPE.wrappedDataKey, kekVersion: ENVELOPE.kekVersion },
+      { ...ENVELOPE, wrappedDataKey: REENCRYPTED.wrappedDataKey, kekVersion: REENCRYPTED.kekVersion },
+      { ...REENCRYPTED, nonce: ENVELOPE.nonce },
+      { ...REENCRYPTED, kekVersion: "v1" },
+      { ...vectors.REWRAPPED, kekVersion: "v1" },
+    ];
+    for (const envelope of mixed) expect(await open(two, envelope)).toMatchObject({ code: "envelope_unopenable" });
+  });
+
+  it("invariant 10: of a tampered or another wallet's envelope makes nothing", async () => {
+    const all = await ports();
+    const { keks } = all;
+    const tampered = { ...vectors.ENVELOPE, wrappedDataKey: flip(vectors.ENVELOPE.wrappedDataKey, 20) };
+    const swapped = { ...vectors.BINDING, walletId: "wallet-2" };
+    expect(await rewrapEnvelope(keks, keks.current, tampered, vectors.BINDING)).toMatchObject({ ok: false });
+    expect(await rewrapEnvelope(keks, keks.current, vectors.ENVELOPE, swapped)).toMatchObject({ ok: false });
+    expect(await reencryptEnvelope(all, tampered, vectors.BINDING)).toMatchObject({ ok: false });
+    expect(await reencryptEnvelope(all, { ...vectors.ENVELOPE, ciphertext: flip(vectors.ENVELOPE.ciphertext, 3) }, vectors.BINDING)).toMatchObject({ ok: false });
+    expect(await reencryptEnvelope(all, { ...vectors.ENVELOPE, walletId: "wallet-2" }, swapped)).toMatchObject({ ok: false });
+  });
+
+  it("of the data key gives out nothing that it could not open again", async () => {
+    const broken: Cipher = { ...nodeCipher, seal: (key, nonce, _plain, aad) => nodeCipher.seal(key, nonce, utf8ToBytes("other words"), aad) };
+    expect(await reencryptEnvelope({ ...(await ports()), cipher: broken }, vectors.ENVELOPE, vectors.BINDING)).toMatchObject({ ok: false, code: "envelope_unopenable" });
+  });
+
+  it("invariant 13: wrapped for another spender, an envelope opens for that spender alone", async () => {
+    const spender = await webCryptoSpenderKek({ SPENDER_KEK_EXECUTOR_V3: vectors.KEK_2_BASE64 }, "executor", vectors.countingRandom());
+    if (!spender.ok) throw new Error(spender.detail);
+    const moved = await rewrapEnvelope(await ring(), spender.value, vectors.ENVELOPE, vectors.BINDING);
+    if (!moved.ok) throw new Error(moved.detail);
+    expect(moved.value.kekVersion).toBe("executor/v3");
+    // Not even the same key under a name of our own.
+    for (const env of [two, { WALLET_KEK_V3: vectors.KEK_2_BASE64 }]) expect(await open(env, moved.value)).toMatchObject({ ok: false });
+    const theirs = await ring({ WALLET_KEK_V3: vectors.KEK_2_BASE64 });
+    const kek = { ...theirs.current, version: "executor/v3" };
+    expect(await openEnvelope({ cipher: nodeCipher, keks: { current: kek, versions: [kek.version], find: () => kek } }, moved.value, vectors.BINDING, read)).toEqual({ ok: true, value: vectors.MNEMONIC });
   });
 });

@@ -30,6 +30,8 @@ export interface Envelope extends EnvelopeBinding {
   readonly ciphertext: string;
   /** Epoch ms. For people: it decides nothing, and is not bound. */
   readonly createdAt: number;
+  /** Epoch ms at which a backup of this mnemonic left the house; absent when none did. Not bound either. */
+  readonly backedUpAt?: number;
 }
 
 export interface SealPorts {
@@ -84,21 +86,48 @@ export async function openEnvelope<T>(
   binding: EnvelopeBinding,
   use: (mnemonic: Uint8Array) => T | Promise<T>,
 ): Promise<Opened<T>> {
-  const unopenable = (detail: string): Opened<T> => ({ ok: false, code: "envelope_unopenable", detail });
-  if (!isEnvelope(envelope)) return unopenable("this is no envelope of version 1");
-  const kek = ports.keks.find(envelope.kekVersion);
-  if (kek === null) return unopenable("the version of the key-encryption key that wraps it is not configured");
-  const dataKey = await kek.unwrap(base64.decode(envelope.wrappedDataKey), dataKeyBinding(binding, kek.version));
-  if (dataKey === null) return unopenable("its data key does not unwrap for this wallet");
+  const dataKey = await unwrapDataKey(ports.keks, envelope, binding);
+  if (!dataKey.ok) return dataKey;
   const nonce = base64.decode(envelope.nonce);
-  const mnemonic = ports.cipher.open(dataKey, nonce, base64.decode(envelope.ciphertext), contentBinding(binding));
-  dataKey.fill(0);
+  const mnemonic = ports.cipher.open(dataKey.value, nonce, base64.decode(envelope.ciphertext), contentBinding(binding));
+  dataKey.value.fill(0);
   if (mnemonic === null) return unopenable("its content does not authenticate for this wallet");
   try {
     return { ok: true, value: await use(mnemonic) };
   } finally {
     mnemonic.fill(0);
   }
+}
+
+/**
+ * Rotation of the key-encryption key, and the move to another spender: the same data key, wrapped by `to` alone. The ciphertext stays as it is.
+ * Nobody but the holder of `to` can open what this returns, so the caller keeps the old envelope until the new one is stored.
+ */
+export async function rewrapEnvelope(keks: KeyRing, to: Pick<Kek, "version" | "wrap">, envelope: Envelope, binding: EnvelopeBinding): Promise<Opened<Envelope>> {
+  const dataKey = await unwrapDataKey(keks, envelope, binding);
+  if (!dataKey.ok) return dataKey;
+  try {
+    const wrapped = await to.wrap(dataKey.value, dataKeyBinding(binding, to.version));
+    return { ok: true, value: { ...envelope, kekVersion: to.version, wrappedDataKey: base64.encode(wrapped) } };
+  } finally {
+    dataKey.value.fill(0);
+  }
+}
+
+/**
+ * Rotation of the data key: the mnemonic encrypted anew, under a new data key wrapped by the current key-encryption key.
+ * The answer is to replace the only copy, so it is opened again and compared before it is given out.
+ */
+export async function reencryptEnvelope(ports: Omit<SealPorts, "kek"> & OpenPorts, envelope: Envelope, binding: EnvelopeBinding): Promise<Opened<Envelope>> {
+  const { cipher, keks, random } = ports;
+  return flatten(
+    await openEnvelope(ports, envelope, binding, async (mnemonic) => {
+      const sealed = await sealEnvelope({ cipher, kek: keks.current, random }, binding, Uint8Array.from(mnemonic), envelope.createdAt);
+      const next = envelope.backedUpAt === undefined ? sealed : { ...sealed, backedUpAt: envelope.backedUpAt };
+      const same = await openEnvelope(ports, next, binding, (again) => equalBytes(again, mnemonic));
+      return same.ok && same.value ? { ok: true, value: next } : unopenable("the envelope made of it does not open to the same words");
+    }),
+  );
 }
 
 /** Wraps a wallet's record key. The caller keeps the version beside the bytes, and still owns `recordKey`. */
@@ -126,8 +155,21 @@ export function isEnvelope(value: unknown): value is Envelope {
   const member = (name: string): unknown => Reflect.get(value, name);
   const texts = ["walletId", "owner", "network", "kekVersion"].every((name) => typeof member(name) === "string" && member(name) !== "");
   const bytes = ["wrappedDataKey", "nonce", "ciphertext"].every((name) => isBase64(member(name)));
-  return texts && bytes && member("version") === 1 && member("purpose") === "mnemonic" && Number.isSafeInteger(member("createdAt"));
+  const instants = Number.isSafeInteger(member("createdAt")) && (member("backedUpAt") === undefined || Number.isSafeInteger(member("backedUpAt")));
+  return texts && bytes && instants && member("version") === 1 && member("purpose") === "mnemonic";
 }
+
+async function unwrapDataKey(keks: KeyRing, envelope: Envelope, binding: EnvelopeBinding): Promise<Opened<Uint8Array>> {
+  if (!isEnvelope(envelope)) return unopenable("this is no envelope of version 1");
+  const kek = keks.find(envelope.kekVersion);
+  if (kek === null) return unopenable("the version of the key-encryption key that wraps it is not configured");
+  const dataKey = await kek.unwrap(base64.decode(envelope.wrappedDataKey), dataKeyBinding(binding, kek.version));
+  return dataKey === null ? unopenable("its data key does not unwrap for this wallet") : { ok: true, value: dataKey };
+}
+
+const unopenable = (detail: string): { readonly ok: false; readonly code: "envelope_unopenable"; readonly detail: string } => ({ ok: false, code: "envelope_unopenable", detail });
+const flatten = <T>(opened: Opened<Opened<T>>): Opened<T> => (opened.ok ? opened.value : opened);
+export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, index) => byte === b[index]);
 
 // RFC 8785 bytes: one form only, and a value cannot run over into its neighbour.
 const bound = (facts: Readonly<Record<string, string | number>>): Uint8Array => utf8ToBytes(canonicalJson(facts));

@@ -5,7 +5,8 @@ const CODES = Object.keys(ERRORS) as Code[];
 const OUTCOMES: readonly Outcome[] = ["denied", "approval_required", "pending", "failed", "paid_unfulfilled"];
 
 /** design.md, "Contracts": the codes that there must be at least. */
-const PROMISED = `host_not_allowlisted host_blocked amount_over_cap amount_over_call_limit window_cap_exceeded budget_exceeded fee_over_cap approval_required
+const PROMISED =
+  `host_not_allowlisted host_blocked amount_over_cap amount_over_call_limit window_cap_exceeded budget_exceeded fee_over_cap approval_required
 global_pause_active owner_kill_switch_active wallet_disabled wallet_paused challenge_missing challenge_malformed invoice_malformed invoice_expired payment_hash_mismatch
 payment_hash_reused idempotency_conflict insufficient_funds no_route backend_unavailable payment_failed payment_unknown preimage_mismatch preimage_unavailable
 paid_unfulfilled credential_refused url_not_allowed redirect_refused response_too_large unauthorized forbidden`.split(/\s+/u);
@@ -34,7 +35,8 @@ describe("the taxonomy", () => {
   });
 
   it("invariant 4: whatever is not yet known is pending, never failed", () => {
-    for (const code of ["payment_pending", "payment_unknown", "preimage_mismatch", "preimage_unavailable"] as const) expect(ERRORS[code].outcome).toBe("pending");
+    for (const code of ["payment_pending", "payment_unknown", "preimage_mismatch", "preimage_unavailable"] as const)
+      expect(ERRORS[code].outcome).toBe("pending");
   });
 
   it("what a policy or a switch forbids is denied, and only what time alone can change says it may be tried again", () => {
@@ -46,7 +48,14 @@ describe("the taxonomy", () => {
 describe("a problem document", () => {
   it("carries the code, RFC 9457's members and our own", () => {
     expect(problem("no_route", "none", { purchaseId: "p1" })).toEqual({
-      type: "urn:lightning-worker:error:no_route", title: ERRORS.no_route.title, status: 502, code: "no_route", detail: "none", retryable: true, fix: ERRORS.no_route.fix, purchaseId: "p1",
+      type: "urn:lightning-worker:error:no_route",
+      title: ERRORS.no_route.title,
+      status: 502,
+      code: "no_route",
+      detail: "none",
+      retryable: true,
+      fix: ERRORS.no_route.fix,
+      purchaseId: "p1",
     });
   });
 

@@ -17,9 +17,25 @@ const json = fc.letrec<{ value: Json }>((tie) => ({
 describe("RFC 8785", () => {
   it("section 3.2.3: keys sort by UTF-16 code units, not by code points", () => {
     // The RFC's own example: the emoji's first unit is U+D83D, so it stands before U+FB33 although its code point is higher.
-    const given = { "\u20ac": "Euro Sign", "\r": "Carriage Return", "\ufb33": "Hebrew Letter Dalet With Dagesh", "1": "One", "\u{1f600}": "Emoji: Grinning Face", "\u0080": "Control", "\u00f6": "Latin Small Letter O With Diaeresis" };
+    const given = {
+      "\u20ac": "Euro Sign",
+      "\r": "Carriage Return",
+      "\ufb33": "Hebrew Letter Dalet With Dagesh",
+      "1": "One",
+      "\u{1f600}": "Emoji: Grinning Face",
+      "\u0080": "Control",
+      "\u00f6": "Latin Small Letter O With Diaeresis",
+    };
     const values = [...canonicalJson(given).matchAll(/:"([^"]*)"/gu)].map(([, value]) => value);
-    expect(values).toEqual(["Carriage Return", "One", "Control", "Latin Small Letter O With Diaeresis", "Euro Sign", "Emoji: Grinning Face", "Hebrew Letter Dalet With Dagesh"]);
+    expect(values).toEqual([
+      "Carriage Return",
+      "One",
+      "Control",
+      "Latin Small Letter O With Diaeresis",
+      "Euro Sign",
+      "Emoji: Grinning Face",
+      "Hebrew Letter Dalet With Dagesh",
+    ]);
   });
 
   it("section 3.2.2: strings escape what must be escaped, in its shortest form, and nothing else", () => {
@@ -28,7 +44,9 @@ describe("RFC 8785", () => {
   });
 
   it("section 3.2.2: literals, nesting and empty containers", () => {
-    expect(canonicalJson({ literals: [null, true, false], b: { z: [], a: {} }, a: -0 })).toBe('{"a":0,"b":{"a":{},"z":[]},"literals":[null,true,false]}');
+    expect(canonicalJson({ literals: [null, true, false], b: { z: [], a: {} }, a: -0 })).toBe(
+      '{"a":0,"b":{"a":{},"z":[]},"literals":[null,true,false]}',
+    );
     expect(canonicalJson([Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 0])).toBe("[9007199254740991,-9007199254740991,0]");
   });
 
@@ -42,7 +60,11 @@ describe("canonical JSON", () => {
     const reversed = (value: Json): Json => {
       if (typeof value !== "object" || value === null) return value;
       if (Array.isArray(value)) return (value as readonly Json[]).map(reversed);
-      return Object.fromEntries(Object.entries(value).toReversed().map(([key, member]) => [key, reversed(member)]));
+      return Object.fromEntries(
+        Object.entries(value)
+          .toReversed()
+          .map(([key, member]) => [key, reversed(member)]),
+      );
     };
     fc.assert(
       fc.property(json, (value) => {
@@ -55,11 +77,15 @@ describe("canonical JSON", () => {
     );
   });
 
-  it.each([0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, "\ud800", ["\udc00"], { "\ud800": 1 }])("refuses what has no canonical form here: %j", (value) => {
-    expect(() => canonicalJson(value as Json)).toThrow(TypeError);
-  });
+  it.each([0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, "\ud800", ["\udc00"], { "\ud800": 1 }])(
+    "refuses what has no canonical form here: %j",
+    (value) => {
+      expect(() => canonicalJson(value as Json)).toThrow(TypeError);
+    },
+  );
 
   it("refuses what is no JSON at all, instead of leaving it out", () => {
-    for (const value of [undefined, { a: undefined }, [undefined], 1n, () => 1, Symbol("s")]) expect(() => canonicalJson(value as unknown as Json)).toThrow(TypeError);
+    for (const value of [undefined, { a: undefined }, [undefined], 1n, () => 1, Symbol("s")])
+      expect(() => canonicalJson(value as unknown as Json)).toThrow(TypeError);
   });
 });

@@ -12,5 +12,16 @@ export interface Kek {
 /** What this deployment can open. During a rotation two versions can be read; only the current one wraps. */
 export interface KeyRing {
   readonly current: Kek;
+  /** All that can be read, oldest first. */
+  readonly versions: readonly string[];
   find(version: string): Kek | null;
 }
+
+/**
+ * Another spender's key, as far as we may have it: it wraps, and what it has wrapped we cannot open again. Its version carries the
+ * spender's name (`executor/v1`), so that it can never be taken for one of ours.
+ */
+export type SpenderKek = Pick<Kek, "version" | "wrap">;
+
+/** Is it wrapped for somebody else? Then no rotation of ours concerns it. */
+export const isForeign = (version: string): boolean => version.includes("/");

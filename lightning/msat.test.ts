@@ -57,7 +57,11 @@ describe("arithmetic", () => {
   });
 
   it("rounding down never exceeds, and misses by less than one satoshi", () => {
-    fc.assert(fc.property(amount, (value) => { expect(BigInt(floorToSat(value))).toBe((BigInt(value) / 1000n) * 1000n); }));
+    fc.assert(
+      fc.property(amount, (value) => {
+        expect(BigInt(floorToSat(value))).toBe((BigInt(value) / 1000n) * 1000n);
+      }),
+    );
   });
 
   it("rounding is exact where a division in floating point is at its coarsest", () => {
@@ -67,7 +71,14 @@ describe("arithmetic", () => {
 });
 
 describe("wording", () => {
-  it.each([[0, "0 sat"], [1, "0.001 sat"], [1234, "1.234 sat"], [1200, "1.2 sat"], [21_000, "21 sat"], [Number.MAX_SAFE_INTEGER, "9007199254740.991 sat"]])("%d msat is %s", (value, text) => {
+  it.each([
+    [0, "0 sat"],
+    [1, "0.001 sat"],
+    [1234, "1.234 sat"],
+    [1200, "1.2 sat"],
+    [21_000, "21 sat"],
+    [Number.MAX_SAFE_INTEGER, "9007199254740.991 sat"],
+  ])("%d msat is %s", (value, text) => {
     expect(formatSats(msat(value))).toBe(text);
   });
 });

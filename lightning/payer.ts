@@ -35,7 +35,8 @@ export type PaymentOutcome =
   | { readonly kind: "pending" }
   | { readonly kind: "unknown"; readonly reason: string }
   /** Not a failure: the order may still be on its way. Final only after a fence, or if asked after the order's deadline plus a grace. */
-  | { readonly kind: "never_seen" };
+  /** `asOf`: the payer's own clock when it looked, epoch ms. With it a caller whose clock was set forwards does not take "not yet" for "never". */
+  | { readonly kind: "never_seen"; readonly asOf?: number };
 
 export interface PayerStatus {
   readonly backend: Backend;

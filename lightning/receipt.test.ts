@@ -5,16 +5,56 @@ import type { Msat } from "./msat.ts";
 import { chainHash, GENESIS, receiptId, verifyChain, type Receipt } from "./receipt.ts";
 
 const FACTS: Receipt = {
-  version: 1, kind: "paid", sequence: 1, purchaseId: "00000000-0000-4000-8000-000000000001", walletId: "w_0123456789abcdef", owner: "main", budget: "agents", subject: null,
-  at: "2027-01-15T08:00:00.000Z", method: "GET", origin: "https://seller.example", path: "/joke", code: null, amountMsat: 21_000 as Msat, feeMsat: 12 as Msat, maxFeeMsat: 3000 as Msat,
-  paymentHash: "ab".repeat(32), credentialId: "cred_1", binding: "verified", evidence: null, backend: "http-executor", epoch: 1, policyVersion: 3,
+  version: 1,
+  kind: "paid",
+  sequence: 1,
+  purchaseId: "00000000-0000-4000-8000-000000000001",
+  walletId: "w_0123456789abcdef",
+  owner: "main",
+  budget: "agents",
+  subject: null,
+  at: "2027-01-15T08:00:00.000Z",
+  method: "GET",
+  origin: "https://seller.example",
+  path: "/joke",
+  code: null,
+  amountMsat: 21_000 as Msat,
+  feeMsat: 12 as Msat,
+  maxFeeMsat: 3000 as Msat,
+  paymentHash: "ab".repeat(32),
+  credentialId: "cred_1",
+  binding: "verified",
+  evidence: null,
+  backend: "http-executor",
+  epoch: 1,
+  policyVersion: 3,
 };
 
 /** Another value of the same kind for every fact there is. */
 const OTHER: { readonly [K in keyof Receipt]: unknown } = {
-  version: 2, kind: "late_settlement", sequence: 2, purchaseId: "00000000-0000-4000-8000-000000000002", walletId: "w_0123456789abcdee", owner: "other", budget: "agent", subject: "u1",
-  at: "2027-01-15T08:00:00.001Z", method: "POST", origin: "https://seller.example:8443", path: "/joke/", code: "payment_failed", amountMsat: 21_001, feeMsat: 0, maxFeeMsat: null,
-  paymentHash: "ab".repeat(31) + "ac", credentialId: null, binding: "unverified", evidence: "approved by ann", backend: "spark-wasm", epoch: 2, policyVersion: 4,
+  version: 2,
+  kind: "late_settlement",
+  sequence: 2,
+  purchaseId: "00000000-0000-4000-8000-000000000002",
+  walletId: "w_0123456789abcdee",
+  owner: "other",
+  budget: "agent",
+  subject: "u1",
+  at: "2027-01-15T08:00:00.001Z",
+  method: "POST",
+  origin: "https://seller.example:8443",
+  path: "/joke/",
+  code: "payment_failed",
+  amountMsat: 21_001,
+  feeMsat: 0,
+  maxFeeMsat: null,
+  paymentHash: "ab".repeat(31) + "ac",
+  credentialId: null,
+  binding: "unverified",
+  evidence: "approved by ann",
+  backend: "spark-wasm",
+  epoch: 2,
+  policyVersion: 4,
 };
 
 function chain(length: number): ReceiptRecord[] {
@@ -64,7 +104,11 @@ describe("verifyChain", () => {
         records[index] = { ...record, receipt: { ...record.receipt, [key]: value } };
         expect(verifyChain(records)).toEqual({ line: index + 1, fault: "id" });
         // With its id mended, the chain still tells.
-        records[index] = { ...record, receipt: { ...record.receipt, [key]: value }, receiptId: receiptId({ ...record.receipt, [key]: value }) };
+        records[index] = {
+          ...record,
+          receipt: { ...record.receipt, [key]: value },
+          receiptId: receiptId({ ...record.receipt, [key]: value }),
+        };
         expect(verifyChain(records)).toEqual({ line: index + 1, fault: "chain" });
       }),
     );
@@ -102,7 +146,11 @@ describe("verifyChain", () => {
 
   it("an export that somebody spoilt with what no receipt holds is a fault, not an exception", () => {
     const records = chain(2);
-    for (const spoilt of [{ ...FACTS, amountMsat: 0.5 as Msat }, { ...FACTS, path: "\ud800" }, { ...FACTS, path: undefined as unknown as string }]) {
+    for (const spoilt of [
+      { ...FACTS, amountMsat: 0.5 as Msat },
+      { ...FACTS, path: "\ud800" },
+      { ...FACTS, path: undefined as unknown as string },
+    ]) {
       expect(verifyChain([{ ...(records[0] as ReceiptRecord), receipt: spoilt }])).toEqual({ line: 1, fault: "id" });
     }
   });

@@ -7,10 +7,10 @@
 import type { ReceiptRecord } from "./control-plane.ts";
 import { decide, type Layer, type LedgerView, type Switches } from "./decide.ts";
 import type { Code } from "./errors.ts";
-import { MAX_MSAT, ZERO, add, ceilToSat, formatSats, msat, type Msat } from "./msat.ts";
-import type { Backend } from "./payer.ts";
+import { MAX_MSAT, ZERO, add, formatSats, msat, type Msat } from "./msat.ts";
 import type { Policy } from "./policy.ts";
 import type { Receipt } from "./receipt.ts";
+import { granularityOf, paidMsat } from "./receipt-money.ts";
 import { matchesHost } from "./url.ts";
 
 /** One payment that was made, and why the new policy stops at it. */
@@ -49,8 +49,6 @@ interface Payment {
   readonly totalMsat: Msat;
 }
 
-/** A payer that sends whole satoshi only rounds up, and the receipt names the backend, not the rounding. */
-const GRANULARITY: Readonly<Record<Backend, "msat" | "sat">> = { "http-executor": "msat", "spark-wasm": "sat" };
 const CLEAR: Switches = { globalPause: false, ownerKillSwitch: false, wallet: "active", budgetDisabled: false, superseded: false };
 
 /**
@@ -58,7 +56,12 @@ const CLEAR: Switches = { globalPause: false, ownerKillSwitch: false, wallet: "a
  * @param records the wallet's, in chain order @param only judge this budget's payments alone; the others' stay in the wallet's books
  * @throws RangeError when the amounts together pass 2^53 msat: no wallet's receipts do
  */
-export function replay(policy: Policy, budgets: ReadonlyMap<string, Policy> | null, records: Iterable<ReceiptRecord>, only: string | null = null): Replay {
+export function replay(
+  policy: Policy,
+  budgets: ReadonlyMap<string, Policy> | null,
+  records: Iterable<ReceiptRecord>,
+  only: string | null = null,
+): Replay {
   const { payments, unsettled } = paymentsOf(records);
   const books = new Books();
   const refused: Replayed[] = [];
@@ -81,8 +84,20 @@ export function replay(policy: Policy, budgets: ReadonlyMap<string, Policy> | nu
       refused.push(say(verdict.code, verdict.detail));
       continue;
     }
-    if (verdict.kind === "ask") asked.push(say("approval_required", verdict.because === "host" ? `${payment.host}:${payment.port} is not listed` : "at or above the approval threshold"));
-    if (payment.feeMsat > verdict.maxFeeMsat) doubtful.push(say("fee_over_cap", `it cost a fee of ${formatSats(payment.feeMsat)}, and ${formatSats(verdict.maxFeeMsat)} would have been reserved`));
+    if (verdict.kind === "ask")
+      asked.push(
+        say(
+          "approval_required",
+          verdict.because === "host" ? `${payment.host}:${payment.port} is not listed` : "at or above the approval threshold",
+        ),
+      );
+    if (payment.feeMsat > verdict.maxFeeMsat)
+      doubtful.push(
+        say(
+          "fee_over_cap",
+          `it cost a fee of ${formatSats(payment.feeMsat)}, and ${formatSats(verdict.maxFeeMsat)} would have been reserved`,
+        ),
+      );
     books.enter(payment);
     allowed += 1;
     allowedMsat = add(allowedMsat, totalMsat);
@@ -95,7 +110,12 @@ function decideAgain(policy: Policy, budget: Policy, books: Books, payment: Paym
   const caps = budget.perSubject;
   const layers: readonly [Layer, Layer] = [
     { holder: "wallet", policy, ledger: books.view("wallet"), host: (pattern) => books.hostView("wallet", pattern) },
-    { holder: "budget", policy: budget, ledger: books.view(`budget/${receipt.budget}`), host: (pattern) => books.hostView(`budget/${receipt.budget}`, pattern) },
+    {
+      holder: "budget",
+      policy: budget,
+      ledger: books.view(`budget/${receipt.budget}`),
+      host: (pattern) => books.hostView(`budget/${receipt.budget}`, pattern),
+    },
   ];
   return decide(
     layers,
@@ -118,45 +138,47 @@ function decideAgain(policy: Policy, budget: Policy, books: Books, payment: Paym
 
 const subjectHolder = ({ budget, subject }: Receipt): string => `subject/${budget}/${subject ?? ""}`;
 
-/** Did money leave for this purchase? A withdrawal is an operator's own: it has a kind of its own and counts in nobody's books. */
-function isPayment({ kind, feeMsat }: Receipt): boolean {
-  return kind === "paid" || kind === "late_settlement" || (kind === "resolved" && feeMsat !== null);
-}
-
 /** One payment a purchase, in the order of their reservations. */
 function paymentsOf(records: Iterable<ReceiptRecord>): { readonly payments: readonly Payment[]; readonly unsettled: number } {
-  const lost = new Map<string, number>();
+  const first = new Map<string, number>();
+  const open = new Set<string>();
   const payments = new Map<string, Payment>();
   for (const record of records) {
     const { receipt } = record;
-    if (receipt.kind === "unknown" && !lost.has(receipt.purchaseId)) lost.set(receipt.purchaseId, Date.parse(receipt.at));
-    const definitelyNot = receipt.kind === "failed" || receipt.kind === "denied" || (receipt.kind === "resolved" && receipt.feeMsat === null);
-    if (definitelyNot) lost.delete(receipt.purchaseId);
-    if (!isPayment(receipt) || receipt.amountMsat === null || payments.has(receipt.purchaseId) || !URL.canParse(receipt.origin)) continue;
-    const url = new URL(receipt.origin);
-    const granularity = Object.hasOwn(GRANULARITY, receipt.backend) ? GRANULARITY[receipt.backend as Backend] : "msat";
-    const charge = granularity === "sat" ? ceilToSat(receipt.amountMsat) : receipt.amountMsat;
-    const feeMsat = receipt.feeMsat ?? ZERO;
-    payments.set(receipt.purchaseId, {
+    const { purchaseId, amountMsat, maxFeeMsat, feeMsat } = receipt;
+    const url = URL.parse(receipt.origin);
+    // A fee reserve says that money was set aside; a withdrawal's origin names no host, and it counts in nobody's books.
+    if (amountMsat === null || maxFeeMsat === null || url === null || url.hostname === "") continue;
+    const at = first.get(purchaseId) ?? Date.parse(receipt.at);
+    first.set(purchaseId, at);
+    if (receipt.kind === "unknown") open.add(purchaseId);
+    else open.delete(purchaseId);
+    const totalMsat = paidMsat(receipt);
+    if (totalMsat === null || payments.has(purchaseId)) continue;
+    payments.set(purchaseId, {
       record,
       receipt,
-      at: lost.get(receipt.purchaseId) ?? Date.parse(receipt.at),
+      at,
       host: url.hostname,
       port: url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port),
-      amountMsat: receipt.amountMsat,
-      granularity,
-      feeMsat,
-      totalMsat: add(charge, feeMsat),
+      amountMsat,
+      granularity: granularityOf(receipt),
+      feeMsat: feeMsat ?? ZERO,
+      totalMsat,
     });
   }
-  const unsettled = [...lost.keys()].filter((purchaseId) => !payments.has(purchaseId)).length;
   // Stable: what fell into one millisecond stays in chain order.
-  return { payments: [...payments.values()].sort((a, b) => a.at - b.at), unsettled };
+  return { payments: [...payments.values()].sort((a, b) => a.at - b.at), unsettled: open.size };
 }
 
 /** A layer that says yes to everything the wallet's own says yes to. */
 function unlimited({ network }: Policy): Policy {
-  return { hosts: { mode: "any_public", allow: [], block: [], unknown: "ask" }, fee: { floorMsat: MAX_MSAT, ppm: 0 }, opaqueTokens: "allow", network };
+  return {
+    hosts: { mode: "any_public", allow: [], block: [], unknown: "ask" },
+    fee: { floorMsat: MAX_MSAT, ppm: 0 },
+    opaqueTokens: "allow",
+    network,
+  };
 }
 
 /** Sums by the instant of entry, which never falls: any window is one binary search. */
@@ -222,7 +244,9 @@ class Books {
   }
 
   hostView(owner: string, pattern: string): LedgerView {
-    const mine = [...(this.#hosts.get(owner)?.values() ?? [])].filter(({ host, port }) => matchesHost(pattern, host, port)).map(({ series }) => series);
+    const mine = [...(this.#hosts.get(owner)?.values() ?? [])]
+      .filter(({ host, port }) => matchesHost(pattern, host, port))
+      .map(({ series }) => series);
     return {
       openMsat: ZERO,
       settledSince: (start) => add(...mine.map((series) => series.settledSince(start))),
@@ -239,7 +263,8 @@ function unknowable(payments: readonly Payment[], unsettled: number): readonly s
     "Callers' own limits, switches and invoice expiry are taken as they were: they allowed what was paid.",
     "Receipts do not name the network; all payments are taken to be on the policy's.",
   ];
-  if (payments.some(({ receipt }) => receipt.binding === null)) lines.push("Some payments do not say whether their token was bound to the invoice; they are taken as bound.");
+  if (payments.some(({ receipt }) => receipt.binding === null))
+    lines.push("Some payments do not say whether their token was bound to the invoice; they are taken as bound.");
   if (unsettled > 0) lines.push(`${unsettled} payments whose outcome is not known are left out, though the vault counts them as spent.`);
   return lines;
 }

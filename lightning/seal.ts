@@ -24,7 +24,8 @@ export const NONCE_LENGTH = 12;
 const TAG_LENGTH = 16;
 const FORMAT = 1;
 const HEADER_LENGTH = 3;
-const MAX_KEY_ID = 0xffff;
+/** Rows have two bytes for the name of their key. */
+export const MAX_KEY_ID = 0xffff;
 
 /**
  * @param nonce 12 fresh random bytes

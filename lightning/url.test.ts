@@ -2,8 +2,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { blocksHost, isHostPattern, matchesHost, normaliseUrl } from "./url.ts";
 
-const refused = (input: string, local: readonly string[] = []): string | null => { const read = normaliseUrl(input, local); return read.ok ? null : read.detail; };
-const normal = (input: string, local: readonly string[] = []): string => { const read = normaliseUrl(input, local); return read.ok ? read.value.url : `refused: ${read.detail}`; };
+const refused = (input: string, local: readonly string[] = []): string | null => {
+  const read = normaliseUrl(input, local);
+  return read.ok ? null : read.detail;
+};
+const normal = (input: string, local: readonly string[] = []): string => {
+  const read = normaliseUrl(input, local);
+  return read.ok ? read.value.url : `refused: ${read.detail}`;
+};
 
 describe("normaliseUrl", () => {
   it.each([
@@ -29,14 +35,40 @@ describe("normaliseUrl", () => {
 
   it("says origin, host, port and path as the policy and the journal compare them", () => {
     expect(normaliseUrl("https://API.Example.com.:8443/v1/x?secret=1#f")).toEqual({
-      ok: true, value: { url: "https://api.example.com:8443/v1/x?secret=1", origin: "https://api.example.com:8443", host: "api.example.com", port: 8443, path: "/v1/x" },
+      ok: true,
+      value: {
+        url: "https://api.example.com:8443/v1/x?secret=1",
+        origin: "https://api.example.com:8443",
+        host: "api.example.com",
+        port: 8443,
+        path: "/v1/x",
+      },
     });
   });
 
   it.each([
-    "https://127.0.0.1/", "https://127.1/", "https://2130706433/", "https://0x7f000001/", "https://0x7f.1/", "https://0177.0.0.1/", "https://017700000001/", "https://127.0.0.1./", "https://0/", "https://0.0.0.0/",
-    "https://１２７.0.0.1/", "https://127。0。0。1/", "https://%31%32%37.0.0.1/", "https://169.254.169.254/latest/meta-data", "https://8.8.8.8/",
-    "https://[::1]/", "https://[::]/", "https://[::ffff:127.0.0.1]/", "https://[::ffff:7f00:1]/", "https://[64:ff9b::7f00:1]/", "https://[fe80::1]/", "https://[2606:4700:4700::1111]/",
+    "https://127.0.0.1/",
+    "https://127.1/",
+    "https://2130706433/",
+    "https://0x7f000001/",
+    "https://0x7f.1/",
+    "https://0177.0.0.1/",
+    "https://017700000001/",
+    "https://127.0.0.1./",
+    "https://0/",
+    "https://0.0.0.0/",
+    "https://１２７.0.0.1/",
+    "https://127。0。0。1/",
+    "https://%31%32%37.0.0.1/",
+    "https://169.254.169.254/latest/meta-data",
+    "https://8.8.8.8/",
+    "https://[::1]/",
+    "https://[::]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://[::ffff:7f00:1]/",
+    "https://[64:ff9b::7f00:1]/",
+    "https://[fe80::1]/",
+    "https://[2606:4700:4700::1111]/",
   ])("invariant 16: the IP address %s is refused, however it is spelt", (input) => {
     expect(refused(input)).toBe("IP addresses are not allowed");
   });
@@ -52,38 +84,103 @@ describe("normaliseUrl", () => {
       ([a = 0, b = 0, c = 0, d = 0]) => `${a}.${(b * 256 + c) * 256 + d}.`,
       (bytes) => `[::ffff:${bytes.join(".")}]`,
     );
-    fc.assert(fc.property(fc.array(fc.nat(255), { minLength: 4, maxLength: 4 }), spell, (bytes, write) => { expect(refused(`https://${write(bytes)}/`)).toBe("IP addresses are not allowed"); }));
+    fc.assert(
+      fc.property(fc.array(fc.nat(255), { minLength: 4, maxLength: 4 }), spell, (bytes, write) => {
+        expect(refused(`https://${write(bytes)}/`)).toBe("IP addresses are not allowed");
+      }),
+    );
   });
 
   it("invariant 16: every IPv6 address is refused", () => {
-    fc.assert(fc.property(fc.ipV6(), (address) => { expect(refused(`https://[${address}]/`)).not.toBeNull(); }));
+    fc.assert(
+      fc.property(fc.ipV6(), (address) => {
+        expect(refused(`https://[${address}]/`)).not.toBeNull();
+      }),
+    );
   });
 
   it.each([
-    "https://localhost/", "https://LOCALHOST./", "https://a.localhost/", "https://intranet/", "https://com/", "https://printer.local/", "https://metadata.google.internal/", "https://router.lan/",
-    "https://nas.home.arpa/", "https://1.0.0.127.in-addr.arpa/", "https://x.corp/", "https://x.home/", "https://x.private/", "https://x.test/", "https://x.invalid/", "https://x.onion/", "https://x.LOCAL./",
-    "https://localhost.localdomain/", "https://ｌｏｃａｌｈｏｓｔ/",
+    "https://localhost/",
+    "https://LOCALHOST./",
+    "https://a.localhost/",
+    "https://intranet/",
+    "https://com/",
+    "https://printer.local/",
+    "https://metadata.google.internal/",
+    "https://router.lan/",
+    "https://nas.home.arpa/",
+    "https://1.0.0.127.in-addr.arpa/",
+    "https://x.corp/",
+    "https://x.home/",
+    "https://x.private/",
+    "https://x.test/",
+    "https://x.invalid/",
+    "https://x.onion/",
+    "https://x.LOCAL./",
+    "https://localhost.localdomain/",
+    "https://ｌｏｃａｌｈｏｓｔ/",
   ])("invariant 16: the internal name in %s is refused", (input) => {
     expect(refused(input)).toBe("internal host names are not allowed");
   });
 
-  it.each(["https://user@example.com/", "https://user:password@example.com/", "https://:password@example.com/", "https://example.com@evil.example/", "https://example.com%40@evil.example/"])("invariant 16: user info in %s is refused", (input) => {
+  it.each([
+    "https://user@example.com/",
+    "https://user:password@example.com/",
+    "https://:password@example.com/",
+    "https://example.com@evil.example/",
+    "https://example.com%40@evil.example/",
+  ])("invariant 16: user info in %s is refused", (input) => {
     expect(refused(input)).toBe("user info in the URL");
   });
 
-  it.each(["http://example.com/", "ftp://example.com/", "file:///etc/passwd", "data:text/plain,x", "javascript:alert(1)", "ws://example.com/", "blob:https://example.com/x"])("invariant 16: %s is refused: only https", (input) => {
+  it.each([
+    "http://example.com/",
+    "ftp://example.com/",
+    "file:///etc/passwd",
+    "data:text/plain,x",
+    "javascript:alert(1)",
+    "ws://example.com/",
+    "blob:https://example.com/x",
+  ])("invariant 16: %s is refused: only https", (input) => {
     expect(refused(input)).toBe("only https");
   });
 
   it("invariant 16: what the URL parser would quietly mend is refused: spaces, control characters, backslashes", () => {
     for (const character of [" ", "\t", "\n", "\r", "\0", "\u001f", "\u007f", "\\"]) {
-      for (const input of [`${character}https://example.com/`, `https://exa${character}mple.com/`, `https://example.com/a${character}b`, `https://example.com/${character}`]) {
+      for (const input of [
+        `${character}https://example.com/`,
+        `https://exa${character}mple.com/`,
+        `https://example.com/a${character}b`,
+        `https://example.com/${character}`,
+      ]) {
         expect(refused(input), JSON.stringify(input)).toBe("the URL contains a space, a control character or a backslash");
       }
     }
   });
 
-  it.each(["", "example.com", "//example.com/", "/path", "https://", "https:///", "https://.", "https://..", "https://example.com../", "https://.example.com/", "https://example..com/", "https://exa!mple.com/", "https://exa*mple.com/", "https://exa mple.com", "https://example.com:99999/", "https://example.com:x/", "https://[::1/", "https://1.2.3.4.5/", "https://256.256.256.256/", "https://exa<mple.com/", "https://xn--a/"])("%j is no URL to go to", (input) => {
+  it.each([
+    "",
+    "example.com",
+    "//example.com/",
+    "/path",
+    "https://",
+    "https:///",
+    "https://.",
+    "https://..",
+    "https://example.com../",
+    "https://.example.com/",
+    "https://example..com/",
+    "https://exa!mple.com/",
+    "https://exa*mple.com/",
+    "https://exa mple.com",
+    "https://example.com:99999/",
+    "https://example.com:x/",
+    "https://[::1/",
+    "https://1.2.3.4.5/",
+    "https://256.256.256.256/",
+    "https://exa<mple.com/",
+    "https://xn--a/",
+  ])("%j is no URL to go to", (input) => {
     expect(refused(input)).not.toBeNull();
   });
 
@@ -96,8 +193,26 @@ describe("normaliseUrl", () => {
 
   it("is idempotent, and its answer is https, without user info, fragment, IP address or trailing dot", () => {
     const part = fc.string({ unit: "binary", maxLength: 12 });
-    const name = fc.oneof(fc.domain(), fc.stringMatching(/^[A-Za-z0-9.%_-]{1,20}$/u), fc.string({ unit: "grapheme", maxLength: 8 }), fc.ipV4Extended(), fc.ipV6().map((ip) => `[${ip}]`));
-    const input = fc.oneof(fc.webUrl({ withFragments: true, withQueryParameters: true }), fc.tuple(fc.constantFrom("https://", "HTTPS:", "https:////", "http://"), name, fc.constantFrom("", ".", ":443", ":8443", ".:80"), fc.constant("/"), part).map((parts) => parts.join("")), part);
+    const name = fc.oneof(
+      fc.domain(),
+      fc.stringMatching(/^[A-Za-z0-9.%_-]{1,20}$/u),
+      fc.string({ unit: "grapheme", maxLength: 8 }),
+      fc.ipV4Extended(),
+      fc.ipV6().map((ip) => `[${ip}]`),
+    );
+    const input = fc.oneof(
+      fc.webUrl({ withFragments: true, withQueryParameters: true }),
+      fc
+        .tuple(
+          fc.constantFrom("https://", "HTTPS:", "https:////", "http://"),
+          name,
+          fc.constantFrom("", ".", ":443", ":8443", ".:80"),
+          fc.constant("/"),
+          part,
+        )
+        .map((parts) => parts.join("")),
+      part,
+    );
     fc.assert(
       fc.property(input, (text) => {
         const read = normaliseUrl(text);
@@ -105,7 +220,14 @@ describe("normaliseUrl", () => {
         const { url, origin, host, port, path } = read.value;
         expect(normaliseUrl(url)).toEqual(read);
         const again = new URL(url);
-        expect([again.protocol, again.username, again.password, again.hash, again.origin, again.pathname]).toEqual(["https:", "", "", "", origin, path]);
+        expect([again.protocol, again.username, again.password, again.hash, again.origin, again.pathname]).toEqual([
+          "https:",
+          "",
+          "",
+          "",
+          origin,
+          path,
+        ]);
         expect(host).toBe(again.hostname);
         expect(port).toBe(again.port === "" ? 443 : Number(again.port));
         expect(host).toMatch(/^[^.].*[^.]$/u);
@@ -129,45 +251,88 @@ describe("normaliseUrl", () => {
 describe("local development", () => {
   const LOCAL = ["127.0.0.1:8081", "localhost:3000", "[::1]:8082", "seller.test:443"];
 
-  it.each(["http://127.0.0.1:8081/a", "https://127.0.0.1:8081/a", "http://localhost:3000/", "http://[::1]:8082/", "https://seller.test/", "http://LOCALHOST.:3000/", "http://0x7f.1:8081/"])("invariant 16: %s is allowed where it is named", (input) => {
+  it.each([
+    "http://127.0.0.1:8081/a",
+    "https://127.0.0.1:8081/a",
+    "http://localhost:3000/",
+    "http://[::1]:8082/",
+    "https://seller.test/",
+    "http://LOCALHOST.:3000/",
+    "http://0x7f.1:8081/",
+  ])("invariant 16: %s is allowed where it is named", (input) => {
     expect(refused(input, LOCAL)).toBeNull();
   });
 
-  it.each(["http://127.0.0.1:8082/", "http://127.0.0.1/", "https://127.0.0.1/", "http://localhost/", "http://127.0.0.2:8081/", "http://seller.test/", "http://user@localhost:3000/", "http://x.localhost:3000/", "ftp://localhost:3000/"])("invariant 16: %s is not: an opt-out is for one host and port", (input) => {
+  it.each([
+    "http://127.0.0.1:8082/",
+    "http://127.0.0.1/",
+    "https://127.0.0.1/",
+    "http://localhost/",
+    "http://127.0.0.2:8081/",
+    "http://seller.test/",
+    "http://user@localhost:3000/",
+    "http://x.localhost:3000/",
+    "ftp://localhost:3000/",
+  ])("invariant 16: %s is not: an opt-out is for one host and port", (input) => {
     expect(refused(input, LOCAL)).not.toBeNull();
   });
 
   it("invariant 16: an opt-out changes nothing for other hosts", () => {
-    for (const input of ["http://example.com/", "https://10.0.0.1/", "https://example.com/"]) expect(normal(input, LOCAL)).toBe(normal(input));
+    for (const input of ["http://example.com/", "https://10.0.0.1/", "https://example.com/"])
+      expect(normal(input, LOCAL)).toBe(normal(input));
   });
 });
 
 describe("matchesHost", () => {
   it.each([
-    ["example.com", "example.com", 443, true], ["example.com", "example.com", 8443, false], ["example.com:8443", "example.com", 8443, true], ["example.com:8443", "example.com", 443, false],
-    ["example.com", "www.example.com", 443, false], ["*.example.com", "www.example.com", 443, true], ["*.example.com", "a.b.example.com", 443, true], ["*.example.com", "example.com", 443, false],
-    ["*.example.com", "badexample.com", 443, false], ["*.example.com", ".example.com", 443, false], ["*.example.com:8443", "www.example.com", 8443, true], ["*.example.com:8443", "www.example.com", 443, false],
-    ["[::1]:8080", "[::1]", 8080, true], ["[::1]", "[::1]", 443, true], ["[::1]", "[::1]", 8080, false], ["127.0.0.1:80", "127.0.0.1", 80, true], ["com", "example.com", 443, false],
+    ["example.com", "example.com", 443, true],
+    ["example.com", "example.com", 8443, false],
+    ["example.com:8443", "example.com", 8443, true],
+    ["example.com:8443", "example.com", 443, false],
+    ["example.com", "www.example.com", 443, false],
+    ["*.example.com", "www.example.com", 443, true],
+    ["*.example.com", "a.b.example.com", 443, true],
+    ["*.example.com", "example.com", 443, false],
+    ["*.example.com", "badexample.com", 443, false],
+    ["*.example.com", ".example.com", 443, false],
+    ["*.example.com:8443", "www.example.com", 8443, true],
+    ["*.example.com:8443", "www.example.com", 443, false],
+    ["[::1]:8080", "[::1]", 8080, true],
+    ["[::1]", "[::1]", 443, true],
+    ["[::1]", "[::1]", 8080, false],
+    ["127.0.0.1:80", "127.0.0.1", 80, true],
+    ["com", "example.com", 443, false],
   ] as const)("invariant 12: %s and %s port %d: %s", (pattern, host, port, yes) => {
     expect(matchesHost(pattern, host, port)).toBe(yes);
   });
 
   it.each([
-    ["evil.example", "evil.example", 443, true], ["evil.example", "evil.example", 8443, true], ["evil.example:8443", "evil.example", 8443, true], ["evil.example:8443", "evil.example", 443, false],
-    ["*.evil.example", "a.evil.example", 8443, true], ["*.evil.example", "evil.example", 8443, false], ["[::1]", "[::1]", 8080, true], ["[::1]:80", "[::1]", 8080, false],
+    ["evil.example", "evil.example", 443, true],
+    ["evil.example", "evil.example", 8443, true],
+    ["evil.example:8443", "evil.example", 8443, true],
+    ["evil.example:8443", "evil.example", 443, false],
+    ["*.evil.example", "a.evil.example", 8443, true],
+    ["*.evil.example", "evil.example", 8443, false],
+    ["[::1]", "[::1]", 8080, true],
+    ["[::1]:80", "[::1]", 8080, false],
   ] as const)("invariant 12: in a block list %s and %s port %d: %s; without a port it means every port", (pattern, host, port, yes) => {
     expect(blocksHost(pattern, host, port)).toBe(yes);
   });
 
   it("invariant 12: a listed host matches itself and nothing that merely looks like it", () => {
     fc.assert(
-      fc.property(fc.domain().map((name) => name.toLowerCase()), fc.domain().map((name) => name.toLowerCase()), fc.integer({ min: 1, max: 65535 }), (host, other, port) => {
-        expect(matchesHost(`${host}:${port}`, host, port)).toBe(true);
-        expect(matchesHost(`${host}:${port}`, other, port)).toBe(host === other);
-        expect(matchesHost(`*.${host}:${port}`, `${other}.${host}`, port)).toBe(true);
-        expect(matchesHost(`*.${host}:${port}`, `${other}${host}`, port)).toBe(false);
-        expect(matchesHost(`${host}:${port}`, host, port === 65535 ? 1 : port + 1)).toBe(false);
-      }),
+      fc.property(
+        fc.domain().map((name) => name.toLowerCase()),
+        fc.domain().map((name) => name.toLowerCase()),
+        fc.integer({ min: 1, max: 65535 }),
+        (host, other, port) => {
+          expect(matchesHost(`${host}:${port}`, host, port)).toBe(true);
+          expect(matchesHost(`${host}:${port}`, other, port)).toBe(host === other);
+          expect(matchesHost(`*.${host}:${port}`, `${other}.${host}`, port)).toBe(true);
+          expect(matchesHost(`*.${host}:${port}`, `${other}${host}`, port)).toBe(false);
+          expect(matchesHost(`${host}:${port}`, host, port === 65535 ? 1 : port + 1)).toBe(false);
+        },
+      ),
     );
   });
 

@@ -9,7 +9,7 @@ import { createExecutor, type Executor, type ExecutorOptions, type OperationConf
 import type { Fault } from "./faults.ts";
 import { listenOnLoopback, readBody, sendJson, type Listening } from "./http-server.ts";
 import type { LightningNode } from "./lightning-node.ts";
-import { readJsonObject, readOperationRef, readOrder, type Parsed } from "./order-json.ts";
+import { readInvoiceOrder, readJsonObject, readOperationRef, readOrder, type Parsed } from "./order-json.ts";
 import { realPorts, type SandboxPorts } from "./ports.ts";
 import { createWire } from "./wire.ts";
 
@@ -56,7 +56,7 @@ export async function startExecutor(options: ExecutorServerOptions): Promise<Exe
     if (!timingSafeEqual(digest(presented), tokenDigest)) return refuse(response, 401, "unauthorized", "no valid bearer token");
     const path = (request.url ?? "/").split("?", 1)[0];
     const method = path === "/v1/status" ? "GET" : "POST";
-    if (path !== "/v1/status" && path !== "/v1/pay" && path !== "/v1/lookup" && path !== "/v1/cancel")
+    if (path !== "/v1/status" && path !== "/v1/pay" && path !== "/v1/lookup" && path !== "/v1/cancel" && path !== "/v1/invoice")
       return refuse(response, 404, "not_found", "no such route");
     if (request.method !== method) return refuse(response, 405, "method_not_allowed", `use ${method}`, { allow: method });
     if (path === "/v1/status") return sendJson(response, 200, await executor.status());
@@ -74,6 +74,12 @@ export async function startExecutor(options: ExecutorServerOptions): Promise<Exe
       case "/v1/cancel":
         return withParsed(response, readOperationRef(fields), async (operation) => {
           sendJson(response, 200, { kind: await executor.cancel(operation), operationId: operation.operationId });
+        });
+      case "/v1/invoice":
+        return withParsed(response, readInvoiceOrder(fields), async (order) => {
+          const made = await executor.invoice(order);
+          if (made === null) refuse(response, 503, "node_unreachable", "the node made no invoice");
+          else sendJson(response, 200, { bolt11: made.bolt11 });
         });
     }
   }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { beforeEach, describe, expect, it } from "vitest";
+import { decodeBolt11 } from "../lightning/bolt11.ts";
 import { sats, type Msat } from "../lightning/msat.ts";
 import type { OperationRef, PaymentOrder } from "../lightning/payer.ts";
 import { createExecutor, type Executor } from "./executor.ts";
@@ -168,6 +169,19 @@ describe("the executor", () => {
     expect(node.ledger()).toMatchObject({ attempts: 1, settled: 1 });
   });
 
+  it("makes an invoice that pays in, which its own node cannot pay, and none where its node is away", async () => {
+    const made = await executor.invoice({ amountMsat: sats(250), description: "Lightning Worker w1" });
+    const decoded = decodeBolt11(made?.bolt11 ?? "");
+    if (!decoded.ok) throw new Error(decoded.detail);
+    expect(decoded.invoice).toMatchObject({ network: "regtest", amountMsat: 250_000, description: "Lightning Worker w1" });
+    const { paymentHash, bolt11 } = { ...decoded.invoice, bolt11: made?.bolt11 ?? "" };
+    expect(await executor.pay(order({ paymentHash, bolt11, amountMsat: sats(250) }))).toEqual(REFUSED);
+    expect(node.payIn(bolt11)).toBe(true);
+    expect([node.payIn(bolt11), await node.spendableMsat()]).toEqual([false, 1_250_000]);
+    const dead = createExecutor({ ...bound(node), receive: () => Promise.reject(new Error("down")) }, ports);
+    expect(await dead.invoice({ amountMsat: sats(1), description: "" })).toBeNull();
+  });
+
   it("says what can be spent now, and when it last paid", async () => {
     expect(await executor.status()).toMatchObject({ online: true, spendableMsat: 1_000_000, network: "regtest", lastPaymentAt: null });
     await executor.pay(order());
@@ -175,6 +189,6 @@ describe("the executor", () => {
   });
 });
 
-function bound(node: SimulatedNode): { network: "regtest"; pay: SimulatedNode["pay"]; lookup: SimulatedNode["lookup"]; spendableMsat: SimulatedNode["spendableMsat"] } {
-  return { network: "regtest", pay: (payment) => node.pay(payment), lookup: (hash) => node.lookup(hash), spendableMsat: () => node.spendableMsat() };
+function bound(node: SimulatedNode): { network: "regtest"; pay: SimulatedNode["pay"]; lookup: SimulatedNode["lookup"]; spendableMsat: SimulatedNode["spendableMsat"]; receive: SimulatedNode["receive"] } {
+  return { network: "regtest", pay: (payment) => node.pay(payment), lookup: (hash) => node.lookup(hash), spendableMsat: () => node.spendableMsat(), receive: (invoice) => node.receive(invoice) };
 }

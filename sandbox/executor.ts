@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { decodeBolt11, type Network } from "../lightning/bolt11.ts";
+import type { Msat } from "../lightning/msat.ts";
 import type { FailureCode, OperationRef, PayerStatus, PaymentOrder, PaymentOutcome } from "../lightning/payer.ts";
 import type { LightningNode, NodePayment } from "./lightning-node.ts";
 import type { SandboxPorts } from "./ports.ts";
@@ -26,6 +27,8 @@ export interface Executor {
   lookup(operation: OperationRef): Promise<PaymentOutcome | OperationConflict>;
   cancel(operation: OperationRef): Promise<"fenced" | "cannot_fence">;
   status(): Promise<PayerStatus>;
+  /** An invoice that pays into the node; null when the node cannot be reached. Asked twice, there are two: an unpaid one just expires. */
+  invoice(asked: { readonly amountMsat: Msat; readonly description: string }): Promise<{ readonly bolt11: string } | null>;
   /** Has an order with this operation id been taken up? */
   knows(operation: Pick<OperationRef, "walletId" | "operationId">): boolean;
 }
@@ -164,6 +167,14 @@ export function createExecutor(node: LightningNode, ports: Pick<SandboxPorts, "n
       }
       fence.outcome = failed("payment_failed");
       return "fenced";
+    },
+
+    async invoice({ amountMsat, description }) {
+      try {
+        return await node.receive({ amountMsat, description });
+      } catch {
+        return null;
+      }
     },
 
     async status() {

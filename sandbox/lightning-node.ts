@@ -15,4 +15,6 @@ export interface LightningNode {
   pay(payment: { readonly bolt11: string; readonly paymentHash: string; readonly maxFeeMsat: Msat; readonly waitMs: number }): Promise<NodePayment>;
   lookup(paymentHash: string): Promise<NodePayment>;
   spendableMsat(): Promise<Msat>;
+  /** Makes an invoice that pays into this node. Rejects when the node cannot be reached. */
+  receive(invoice: { readonly amountMsat: Msat; readonly description: string }): Promise<{ readonly bolt11: string }>;
 }

@@ -6,6 +6,8 @@ export interface ManualPorts extends SandboxPorts {
   advance(ms: number): void;
   /** Timers set and neither fired nor cancelled. */
   pending(): number;
+  /** When the earliest of them fires, or null. */
+  nextDue(): number | null;
 }
 
 export function manualPorts(start = 1_790_000_000_000, seed = "manual"): ManualPorts {
@@ -31,5 +33,6 @@ export function manualPorts(start = 1_790_000_000_000, seed = "manual"): ManualP
       now = end;
     },
     pending: () => timers.size,
+    nextDue: () => (timers.size === 0 ? null : Math.min(...[...timers].map(({ due }) => due))),
   };
 }

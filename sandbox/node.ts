@@ -44,6 +44,8 @@ export interface Invoice {
 }
 
 interface IssuedInvoice extends Invoice {
+  /** Pays into this node's own balance: somebody else's to pay, as no node pays itself. */
+  readonly incoming: boolean;
   readonly preimage: string;
   readonly amountMsat: Msat | null;
   readonly expiresAt: number;
@@ -77,6 +79,25 @@ export class SimulatedNode implements LightningNode {
 
   /** The seller's half. @returns a BOLT11 invoice whose preimage stays here until it is paid */
   createInvoice(options: InvoiceOptions): Invoice {
+    return this.#issue(options, false);
+  }
+
+  /** The payer's own invoice, for money that comes in. */
+  // eslint-disable-next-line require-await -- the contract's shape
+  async receive({ amountMsat, description }: { readonly amountMsat: Msat; readonly description: string }): Promise<Invoice> {
+    return this.#issue({ amountMsat, description }, true);
+  }
+
+  /** A stranger pays one of our invoices. @returns whether it was ours, unpaid and not expired */
+  payIn(bolt11: string): boolean {
+    const invoice = [...this.#invoices.values()].find((issued) => issued.incoming && issued.bolt11 === bolt11.toLowerCase());
+    if (invoice === undefined || invoice.amountMsat === null || this.#ports.now() >= invoice.expiresAt) return false;
+    this.#invoices.delete(invoice.paymentHash);
+    this.#balance = add(this.#balance, invoice.amountMsat);
+    return true;
+  }
+
+  #issue(options: InvoiceOptions, incoming: boolean): Invoice {
     const preimage = this.#ports.random(32);
     const paymentHash = createHash("sha256").update(preimage).digest("hex");
     const timestamp = options.timestamp ?? Math.floor(this.#ports.now() / 1000);
@@ -94,7 +115,7 @@ export class SimulatedNode implements LightningNode {
       sign: this.#options.signInvoices ?? true,
     });
     const expiresAt = (timestamp + expirySeconds) * 1000;
-    this.#invoices.set(paymentHash, { bolt11, paymentHash, preimage: hex(preimage), amountMsat: options.amountMsat, expiresAt, network, route: options.route ?? null });
+    this.#invoices.set(paymentHash, { bolt11, paymentHash, preimage: hex(preimage), amountMsat: options.amountMsat, expiresAt, network, route: options.route ?? null, incoming });
     if (this.#invoices.size > MAX_UNPAID_INVOICES) this.#invoices.delete(this.#invoices.keys().next().value!);
     return { bolt11, paymentHash };
   }
@@ -167,7 +188,7 @@ export class SimulatedNode implements LightningNode {
   #attempt(payment: Payment, bolt11: string, fault: Fault | null): void {
     const invoice = this.#invoices.get(payment.paymentHash);
     if (invoice === undefined || fault?.kind === "no_route") return this.#fail(payment, "no_route");
-    if (invoice.bolt11 !== bolt11.toLowerCase() || invoice.network !== this.network || invoice.amountMsat === null) return this.#fail(payment, "payment_failed");
+    if (invoice.incoming || invoice.bolt11 !== bolt11.toLowerCase() || invoice.network !== this.network || invoice.amountMsat === null) return this.#fail(payment, "payment_failed");
     payment.amountMsat = invoice.amountMsat;
     if (this.#ports.now() >= invoice.expiresAt) return this.#fail(payment, "invoice_expired");
     const usualFee = msat((this.#options.feeBaseMsat ?? 0) + Math.floor((invoice.amountMsat * (this.#options.feePpm ?? 0)) / 1_000_000));

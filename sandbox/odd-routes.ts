@@ -65,6 +65,6 @@ export const ODD_ROUTES: readonly OddRoute[] = [
   { ...odd("once", 9, "counts_uses"), pathRegexp: "^/once(/.*)?$", uses: 1 },
   { ...odd("thrice", 9, "counts_uses"), pathRegexp: "^/thrice(/.*)?$", uses: 3 },
   odd("brief", 8, "brief_invoice"),
-  // One refusal more than a buyer's first try and its three repetitions.
-  { ...odd("moody", 8, "moody"), refusals: 5 },
+  // As often as a buyer's first try and its three repetitions.
+  { ...odd("moody", 8, "moody"), refusals: 4 },
 ];

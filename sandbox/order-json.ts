@@ -1,5 +1,5 @@
 /** Reads the executor's request bodies (docs/executor.md). A wrong field is named, its value never repeated: it may be an invoice. */
-import { isMsat } from "../lightning/msat.ts";
+import { isMsat, type Msat } from "../lightning/msat.ts";
 import type { OperationRef, PaymentOrder } from "../lightning/payer.ts";
 
 export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly field: string };
@@ -28,6 +28,19 @@ const ORDER_CHECKS: Readonly<Record<keyof PaymentOrder, Check>> = {
   deadline: count,
 };
 
+export interface InvoiceOrder {
+  readonly walletId: string;
+  readonly amountMsat: Msat;
+  readonly description: string;
+}
+
+const INVOICE_CHECKS: Readonly<Record<keyof InvoiceOrder, Check>> = {
+  walletId: REF_CHECKS.walletId,
+  amountMsat: ORDER_CHECKS.amountMsat,
+  // BOLT11's `d` field holds at most 639 bytes.
+  description: (value) => typeof value === "string" && value.isWellFormed() && Buffer.byteLength(value) <= 639 && !/\p{Cc}/u.test(value),
+};
+
 /** Body bytes to an object, or null. */
 export function readJsonObject(body: Uint8Array): Fields | null {
   try {
@@ -44,6 +57,10 @@ export function readOrder(fields: Fields): Parsed<PaymentOrder> {
 
 export function readOperationRef(fields: Fields): Parsed<OperationRef> {
   return check(fields, REF_CHECKS);
+}
+
+export function readInvoiceOrder(fields: Fields): Parsed<InvoiceOrder> {
+  return check(fields, INVOICE_CHECKS);
 }
 
 function check<T>(fields: Fields, checks: Readonly<Record<keyof T & string, Check>>): Parsed<T> {

@@ -23,7 +23,7 @@ describe("a seller's answer", () => {
     flowResponse({
       kind: "answer", status: "paid", purchaseId: "p", receiptId: "rcpt_1", spentMsat: sats(21),
       response: { status, headers: new Headers({ "content-type": "text/plain", "cache-control": "public" }), body: body === null ? null : new Response(body).body },
-    });
+    }, null);
 
   test("keeps status, type and body, and says what was paid", async () => {
     const response = answer(418, "tea");

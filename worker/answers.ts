@@ -11,6 +11,8 @@ export interface ProblemFacts {
   readonly purchaseId?: string;
   readonly receiptId?: string | null;
   readonly quote?: Quote | undefined;
+  readonly approvalId?: string;
+  readonly approvalUrl?: string;
   readonly requestId?: string;
   /** Further headers, `Allow` for one. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -31,10 +33,21 @@ export function problemResponse(code: Code, detail?: string, facts: ProblemFacts
   return new Response(JSON.stringify(problem(code, detail, extensions)), { status, headers });
 }
 
-/** The seller's answer, streamed, with ours beside it; or the problem. */
-export function flowResponse(answer: FlowAnswer): Response {
+/**
+ * What an agent is told when a person must decide: the question's name, and where a person reads how to answer it. Never a signed
+ * link: with one in its hands the agent would approve itself (invariant 18).
+ * @param base where people reach this Worker, or null when that is not known
+ */
+export function approvalFacts({ approvalId }: { readonly approvalId?: string }, base: string | null): Pick<ProblemFacts, "approvalId" | "approvalUrl"> {
+  if (approvalId === undefined) return {};
+  return { approvalId, ...(base === null ? {} : { approvalUrl: `${base}/approve` }) };
+}
+
+/** The seller's answer, streamed, with ours beside it; or the problem. @param base as for {@link approvalFacts} */
+export function flowResponse(answer: FlowAnswer, base: string | null): Response {
   if (answer.kind === "problem") {
-    return problemResponse(answer.code, answer.detail, { purchaseId: answer.purchaseId, receiptId: answer.receiptId, quote: answer.quote });
+    const { code, detail, purchaseId, receiptId, quote } = answer;
+    return problemResponse(code, detail, { purchaseId, receiptId, quote, ...approvalFacts(answer, base) });
   }
   const { status, body, headers: theirs } = answer.response;
   const headers = new Headers(theirs);

@@ -1,16 +1,19 @@
 import { describe, expect, test } from "vitest";
-import { createApp } from "./app.ts";
-import { AGENT_KEY, ROOT_KEY, SECRET, WALLET, fakeDoor, type FakeDoor } from "./door-fakes.ts";
+import { createApp, listRoutes } from "./app.ts";
+import { AGENT_KEY, APPROVAL, APPROVER_KEY, PAYER, ROOT_KEY, SECRET, WALLET, fakeDoor, type FakeDoor } from "./door-fakes.ts";
 
 const app = createApp();
 const PURCHASE = "00000000-0000-4000-8000-000000000000";
 const POLICY = { hosts: { mode: "listed", allow: [], block: [], unknown: "deny" }, fee: { floorMsat: 0, ppm: 0 }, opaqueTokens: "deny", network: "regtest" };
 
-type Who = "agent" | "operator";
+/** `decider`: approvers, and operators too. */
+type Who = "agent" | "operator" | "decider";
 interface Route {
   readonly who: Who;
   readonly method: string;
   readonly path: string;
+  /** Without a body it means the same as with an empty one. */
+  readonly bodyMayBeAbsent?: boolean;
   /** A body that is right. */
   readonly body?: Readonly<Record<string, unknown>>;
   /** Bodies that are not, and the field to blame. */
@@ -74,6 +77,27 @@ const ROUTES: readonly Route[] = [
   { who: "operator", method: "GET", path: `${at}/purchases` },
   { who: "operator", method: "GET", path: `${at}/purchases/${PURCHASE}` },
   { who: "operator", method: "GET", path: `${at}/receipts` },
+  {
+    who: "operator", method: "POST", path: `${at}/purchases/${PURCHASE}/resolve`, body: { verdict: "paid", evidence: "the seller showed its ledger", preimage: "ab".repeat(32) },
+    bad: [[{ verdict: "maybe", evidence: "x" }, "verdict"], [{ verdict: "paid" }, "evidence"], [{ verdict: "paid", evidence: " " }, "evidence"], [{ verdict: "paid", evidence: "x".repeat(501) }, "evidence"], [{ verdict: "paid", evidence: "x", preimage: "ab" }, "preimage"], [{ verdict: "failed", evidence: "x", preimage: "ab".repeat(32) }, "preimage"]],
+  },
+  { who: "operator", method: "POST", path: `${at}/purchases/${PURCHASE}/write-off` },
+  {
+    who: "operator", method: "POST", path: `${at}/withdrawals`, body: { bolt11: "lnbcrt1abc", maxFeeSats: 5 },
+    bad: [[{ maxFeeSats: 5 }, "bolt11"], [{ bolt11: "lnbcrt1abc" }, "maxFeeSats"], [{ bolt11: "bitcoin:x", maxFeeSats: 5 }, "bolt11"], [{ bolt11: "lnbcrt1abc", maxFeeSats: -1 }, "maxFeeSats"], [{ bolt11: "lnbcrt1abc", maxFeeSats: 0.5 }, "maxFeeSats"], [{ bolt11: "lnbcrt1abc", maxFeeSats: 9_007_199_254_741 }, "maxFeeSats"], [{ bolt11: "lnbcrt1abc", maxFeeSats: 5, withdrawalId: "1" }, "withdrawalId"], [{ bolt11: "lnbcrt1abc", maxFeeSats: 5, by: "somebody" }, "by"]],
+  },
+  { who: "operator", method: "POST", path: `${at}/invoices`, body: { amountSats: 1000 }, bad: [[{}, "amountSats"], [{ amountSats: 0 }, "amountSats"], [{ amountSats: "5" }, "amountSats"], [{ amountSats: 1.5 }, "amountSats"], [{ amountSats: 9_007_199_254_741 }, "amountSats"]] },
+  { who: "decider", method: "GET", path: `${at}/approvals` },
+  { who: "decider", method: "GET", path: `${at}/approvals/${APPROVAL.approvalId}` },
+  {
+    who: "decider", method: "POST", path: `${at}/approvals/${APPROVAL.approvalId}/approve`, body: { maxSats: 60 }, bodyMayBeAbsent: true,
+    bad: [[{ maxSats: 0 }, "maxSats"], [{ maxSats: -1 }, "maxSats"], [{ maxSats: 0.5 }, "maxSats"], [{ maxSats: "60" }, "maxSats"], [{ maxMsat: 5 }, "maxMsat"], [{ by: "me" }, "by"]],
+  },
+  { who: "decider", method: "POST", path: `${at}/approvals/${APPROVAL.approvalId}/reject` },
+  { who: "decider", method: "POST", path: `${at}/approvals/${APPROVAL.approvalId}/link` },
+  { who: "operator", method: "GET", path: "/v1/approver-keys" },
+  { who: "operator", method: "POST", path: "/v1/approver-keys", body: { label: "x" }, bad: [[{ label: 5 }, "label"], [{ owner: "other" }, "owner"], [{ role: "operator" }, "role"]] },
+  { who: "operator", method: "DELETE", path: "/v1/approver-keys/abcdefghijkl" },
   { who: "operator", method: "GET", path: "/v1/operator-keys" },
   { who: "operator", method: "POST", path: "/v1/operator-keys", body: { label: "x" }, bad: [[{ label: 5 }, "label"], [{ owner: "other" }, "owner"]] },
   { who: "operator", method: "DELETE", path: "/v1/operator-keys/abcdefghijkl" },
@@ -82,7 +106,10 @@ const ROUTES: readonly Route[] = [
   { who: "operator", method: "PUT", path: "/v1/security/owner", body: { active: true }, bad: [[{}, "active"], [{ active: 1 }, "active"]] },
 ];
 
-const keyOf = (who: Who): string => (who === "agent" ? AGENT_KEY : ROOT_KEY);
+const KEYS: Readonly<Record<Who, string>> = { agent: AGENT_KEY, operator: ROOT_KEY, decider: APPROVER_KEY };
+const keyOf = (who: Who): string => KEYS[who];
+/** Keys that are right, and not for this. An operator may decide as well. */
+const notFor = (who: Who): readonly string[] => Object.entries(KEYS).filter(([role]) => role !== who && !(who === "decider" && role === "operator")).map(([, key]) => key);
 const named = ROUTES.map((route) => [`${route.method} ${route.path}`, route] as const);
 const writing = named.filter(([, route]) => route.body !== undefined);
 
@@ -116,7 +143,8 @@ async function refused(response: Response, code: string, status: number, door: F
   expect(response.headers.get("lightning-status")).toBe("denied");
   expect(text).not.toMatch(/\bat .*\.[jt]s|node_modules|stack/u);
   expect(text).not.toContain(SECRET);
-  expect(door.calls).toEqual([]);
+  // Who it is has to be asked of the control plane; nothing else.
+  expect(door.calls.filter((call) => !call.endsWith("KeyHash"))).toEqual([]);
   expect(door.fetched).toEqual([]);
   return JSON.parse(text) as Record<string, unknown>;
 }
@@ -135,6 +163,9 @@ describe.each(named)("%s", (_name, route) => {
     ["a wrong secret of the first operator key", `lwo.main.root.${"B".repeat(43)}`],
     ["the first key of an owner who has none", `lwo.other.root.${SECRET}`],
     ["a key with an owner that escapes the object's name", `lwk.main/x.${WALLET}.abcdefghijkl.${SECRET}`],
+    ["a wrong secret of an approver's key", `lwa.main.approverkey0.${"B".repeat(43)}`],
+    ["an approver's key under the operators' prefix", APPROVER_KEY.replace("lwa.", "lwo.")],
+    ["the first operator key under the approvers' prefix", ROOT_KEY.replace("lwo.", "lwa.")],
     ["a key with a piece too many", `${AGENT_KEY}.x`],
   ])("refuses %s as unauthorized and names the scheme", async (_what, key) => {
     const door = fakeDoor();
@@ -148,9 +179,11 @@ describe.each(named)("%s", (_name, route) => {
     await refused(await send(door, route, { key: null, path: `${route.path}?key=${keyOf(route.who)}` }), "unauthorized", 401, door);
   });
 
-  test("invariant 17: refuses the other kind of key", async () => {
-    const door = fakeDoor();
-    await refused(await send(door, route, { key: keyOf(route.who === "agent" ? "operator" : "agent") }), "forbidden", 403, door);
+  test("invariant 17: refuses every other kind of key", async () => {
+    for (const key of notFor(route.who)) {
+      const door = fakeDoor();
+      await refused(await send(door, route, { key }), "forbidden", 403, door);
+    }
   });
 
   test("names the right methods for a wrong one", async () => {
@@ -159,6 +192,19 @@ describe.each(named)("%s", (_name, route) => {
     expect(response.headers.get("allow")?.split(", ")).toContain(route.method);
     await refused(response, "method_not_allowed", 405, door);
   });
+});
+
+describe.each(named.filter(([, route]) => route.who === "decider"))("invariant 18: %s", (_name, route) => {
+  test("may be an operator's doing as well", async () => {
+    expect((await send(fakeDoor(), route, { key: ROOT_KEY })).status).toBeLessThan(300);
+  });
+});
+
+test("every route of the app has a row here or is open to anybody", () => {
+  const open = ["GET /", "GET /v1/health", "GET /approve", "GET /approve/:token", "POST /approve/:token", "GET /states", "GET /openapi.json"];
+  const patterns = ROUTES.map(({ method, path }) => `${method} ${path}`);
+  const covered = (route: string): boolean => patterns.some((known) => new RegExp(`^${route.replaceAll(/:\w+/gu, "[^/]+")}$`, "u").test(known));
+  expect(listRoutes().filter((route) => !open.includes(route) && !covered(route))).toEqual([]);
 });
 
 describe.each(writing)("%s", (_name, route) => {
@@ -194,6 +240,7 @@ test.each([
   ["idempotency-key", ""], ["idempotency-key", "a b"], ["idempotency-key", "x".repeat(256)], ["idempotency-key", "ä"],
   ["lightning-max-sats", "0"], ["lightning-max-sats", "-1"], ["lightning-max-sats", "1.5"], ["lightning-max-sats", "1e3"], ["lightning-max-sats", "9007199254741"], ["lightning-max-sats", ""],
   ["lightning-subject", "a b"], ["lightning-subject", "x".repeat(129)],
+  ["lightning-resume", ""], ["lightning-resume", "p-1"], ["lightning-resume", "00000000-0000-4000-8000-00000000000G"],
   ["lightning-wait-ms", "-1"], ["lightning-wait-ms", "121000"], ["lightning-wait-ms", "soon"],
 ])("a purchase with %s: %j is refused and changes nothing", async (name, value) => {
   for (const [, route] of named.slice(0, 2)) {
@@ -294,4 +341,111 @@ test("HEAD is served where GET is, and health needs no key", async () => {
   const response = await send(fakeDoor(), health, { key: null });
   expect(await response.json()).toMatchObject({ ok: true, network: "regtest", backend: "http-executor", topology: "B", configHash: expect.stringMatching(/^[0-9a-f]{64}$/u) as unknown });
   expect((await send(fakeDoor(), health, { key: null, method: "HEAD" })).status).toBe(200);
+});
+
+test("invariant 18: who decided is told to the object as the key's own name, and the limit only as it was given", async () => {
+  const approve = `${at}/approvals/${APPROVAL.approvalId}/approve`;
+  const told = async (key: string, body: Readonly<Record<string, unknown>> | null): Promise<unknown> => {
+    const door = fakeDoor();
+    const response = await send(door, { who: "decider", method: "POST", path: approve, ...(body === null ? {} : { body }) }, { key });
+    expect(response.status).toBe(200);
+    return door.told.at(-1);
+  };
+  expect(await told(APPROVER_KEY, null)).toEqual([APPROVAL.approvalId, "approve", "approver/main/approverkey0", null]);
+  expect(await told(APPROVER_KEY, {})).toEqual([APPROVAL.approvalId, "approve", "approver/main/approverkey0", null]);
+  expect(await told(ROOT_KEY, { maxSats: 60 })).toEqual([APPROVAL.approvalId, "approve", "operator/main/root", 60_000]);
+});
+
+test("a link carries owner, wallet, approval and signature under the configured address, and no key", async () => {
+  const link: Route = { who: "decider", method: "POST", path: `${at}/approvals/${APPROVAL.approvalId}/link` };
+  const made = (await (await send(fakeDoor({}, { LIGHTNING_PUBLIC_URL: "https://pay.example/x/" }), link)).json()) as { url: string; expiresAt: number };
+  expect(made).toEqual({ url: `https://pay.example/x/approve/main.${WALLET}.${APPROVAL.approvalId}.${(900_000).toString(36)}.${"ab".repeat(32)}`, expiresAt: 900_000 });
+  const here = (await (await send(fakeDoor(), link)).json()) as { url: string };
+  expect(here.url).toMatch(/^https:\/\/worker\.example\/approve\//u);
+  expect(made.url + here.url).not.toContain(SECRET);
+});
+
+test("invariant 18: an agent that must ask is told the question's name and where people read how to answer, and never a link", async () => {
+  const door = fakeDoor({ open: () => ({ kind: "refused", code: "approval_required", detail: "at or above the approval threshold", purchaseId: PURCHASE, receiptId: "rcpt_1", approvalId: APPROVAL.approvalId }) });
+  const response = await send(door, { who: "agent", method: "POST", path: "/v1/fetch", body: fetchBody });
+  expect([response.status, response.headers.get("lightning-status")]).toEqual([403, "approval_required"]);
+  const problem = (await response.json()) as Record<string, unknown>;
+  expect(problem).toMatchObject({ code: "approval_required", approvalId: APPROVAL.approvalId, approvalUrl: "https://worker.example/approve", fix: expect.stringContaining("Ask a person") as unknown });
+  expect(door.calls.filter((call) => /link|approv/iu.test(call))).toEqual([]);
+});
+
+test("a balance says when it was known: now and kept, else the last one known, marked stale", async () => {
+  const away = { ...PAYER, online: false, spendableMsat: null };
+  const known = { at: 500, status: PAYER };
+  const asked = async (answers: Parameters<typeof fakeDoor>[0]): Promise<readonly [unknown, readonly string[]]> => {
+    const door = fakeDoor(answers);
+    const response = await send(door, { who: "operator", method: "GET", path: `${at}/balance` });
+    return [await response.json(), door.calls];
+  };
+  const live = await asked({});
+  expect(live).toEqual([{ walletId: WALLET, balance: PAYER, asOf: 1_000, stale: false }, [`main/${WALLET}.balance`, "owner:main.keepStatus"]]);
+  expect((await asked({ balance: () => ({ ok: true, value: away }), lastStatus: () => known }))[0]).toEqual({ walletId: WALLET, balance: { ...PAYER, online: false }, asOf: 500, stale: true });
+  expect((await asked({ balance: () => ({ ok: false, code: "backend_unavailable", detail: "" }), lastStatus: () => known }))[0]).toMatchObject({ asOf: 500, stale: true });
+  expect((await asked({ balance: () => ({ ok: true, value: away }) }))[0]).toEqual({ walletId: WALLET, balance: away, asOf: null, stale: true });
+  expect((await asked({ balance: () => ({ ok: false, code: "backend_unavailable", detail: "" }), lastStatus: () => { throw new Error("away"); } }))[0]).toMatchObject({ code: "backend_unavailable" });
+  const foreign = await asked({ balance: () => ({ ok: false, code: "not_found", detail: "no such wallet" }), lastStatus: () => known });
+  expect([foreign[0], foreign[1]]).toMatchObject([{ code: "not_found" }, [`main/${WALLET}.balance`]]);
+});
+
+test("a withdrawal has an id of its own unless it is given one, names who asked, and is 202 while it is under way", async () => {
+  const withdraw = (body: Readonly<Record<string, unknown>>, state: string) => {
+    const door = fakeDoor({ withdraw: () => ({ ok: true, value: { state } }) });
+    return send(door, { who: "operator", method: "POST", path: `${at}/withdrawals`, body }, { headers: { "lightning-wait-ms": "10" } }).then((response) => [response.status, door.told.at(-1)]);
+  };
+  const facts = { bolt11: "lnbcrt1abc", maxFeeMsat: 5_000, by: "operator/main/root", waitMs: 10 };
+  expect(await withdraw({ bolt11: "lnbcrt1abc", maxFeeSats: 5 }, "fulfilled")).toEqual([201, [{ withdrawalId: PURCHASE, ...facts }]]);
+  const id = "11111111-1111-4111-8111-111111111111";
+  expect(await withdraw({ bolt11: "lnbcrt1abc", maxFeeSats: 5, withdrawalId: id }, "payment_unknown")).toEqual([202, [{ withdrawalId: id, ...facts }]]);
+});
+
+describe("a wallet asked for under an Idempotency-Key", () => {
+  const create: Route = { who: "operator", method: "POST", path: "/v1/wallets", body: { label: "x" } };
+  const first = { walletId: "w_firstfirstfirst", owner: "main", network: "regtest", epoch: 1 };
+  const headers = { "idempotency-key": "setup-1" };
+
+  test("and asked for again is the first one, in the object too", async () => {
+    const door = fakeDoor({ createWallet: () => ({ created: false, record: first }), envelope: () => "its own envelope", create: () => ({ ok: true, value: { created: false } }), policy: () => ({ ok: true, value: { policy: "its policy" } }) });
+    const response = await send(door, create, { headers });
+    expect([response.status, await response.json()]).toEqual([200, { ...first, policy: "its policy" }]);
+    expect(door.told[door.calls.indexOf("main/w_firstfirstfirst.create")]?.slice(0, 2)).toEqual([first, "its own envelope"]);
+  });
+
+  test("and half made is completed with its own envelope", async () => {
+    const door = fakeDoor({ createWallet: () => ({ created: false, record: first }), envelope: () => "its own envelope" });
+    const response = await send(door, create, { headers });
+    expect([response.status, ((await response.json()) as { walletId: string }).walletId]).toEqual([201, first.walletId]);
+    expect(door.calls).toEqual(["owner:main.createWallet", "owner:main.envelope", "main/w_firstfirstfirst.create"]);
+  });
+
+  test("with another body is a conflict, and no object is touched", async () => {
+    const door = fakeDoor({ createWallet: () => ({ created: false, record: first, conflict: true }) });
+    const response = await send(door, create, { headers });
+    expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([409, "idempotency_conflict"]);
+    expect(door.calls).toEqual(["owner:main.createWallet"]);
+  });
+
+  test("is told by what was asked, and a mnemonic leaves not even its hash", async () => {
+    const hashOf = async (body: Readonly<Record<string, unknown>>): Promise<unknown> => {
+      const door = fakeDoor();
+      await send(door, { ...create, body }, { headers });
+      return door.told[0]?.[2];
+    };
+    const [words, others, plain] = [await hashOf({ mnemonic: "a b" }), await hashOf({ mnemonic: "c d" }), await hashOf({})];
+    expect(words).toEqual(others);
+    expect(words).not.toEqual(plain);
+    expect(await hashOf({ label: "x", preset: "starter" })).toEqual(await hashOf({ preset: "starter", label: "x" }));
+    expect(plain).toEqual({ key: "setup-1", hash: expect.stringMatching(/^[0-9a-f]{64}$/u) as unknown });
+  });
+
+  test("that is no key is refused", async () => {
+    for (const key of ["", "a b", "x".repeat(256)]) {
+      const door = fakeDoor();
+      await refused(await send(door, create, { headers: { "idempotency-key": key } }), "invalid_request", 400, door);
+    }
+  });
 });

@@ -6,22 +6,44 @@ import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { problemResponse } from "./answers.ts";
 import type { Door, DoorEnv } from "./door.ts";
+import { custodyRoutes } from "./routes/custody.ts";
+import { approvalRoutes } from "./routes/approvals.ts";
+import { approvePage } from "./routes/approve-page.ts";
+import { dryRunRoutes } from "./routes/dry-run.ts";
+import { moneyRoutes } from "./routes/money.ts";
 import { ownerRoutes } from "./routes/owner.ts";
 import { publicRoutes } from "./routes/public.ts";
 import { purchaseRoutes } from "./routes/purchases.ts";
+import { referenceRoutes } from "./routes/reference.ts";
 import { ruleRoutes } from "./routes/rules.ts";
 import { walletRoutes } from "./routes/wallets.ts";
 
 export type App = (request: Request, door: Door) => Response | Promise<Response>;
 
-/** Built once per isolate; each request brings its own door. */
-export function createApp(): App {
+function withRoutes(): Hono<DoorEnv> {
   const app = new Hono<DoorEnv>();
   purchaseRoutes(app);
   walletRoutes(app);
   ruleRoutes(app);
+  dryRunRoutes(app);
+  moneyRoutes(app);
+  approvalRoutes(app);
+  approvePage(app);
   ownerRoutes(app);
+  custodyRoutes(app);
   publicRoutes(app);
+  referenceRoutes(app);
+  return app;
+}
+
+/** Every route, as `GET /v1/wallets/:walletId`, once each: what a test of rights or a description of the API has to cover. */
+export function listRoutes(): readonly string[] {
+  return [...new Set(withRoutes().routes.map(({ method, path }) => `${method} ${path}`))];
+}
+
+/** Built once per isolate; each request brings its own door. */
+export function createApp(): App {
+  const app = withRoutes();
   refuseOtherMethods(app);
   app.notFound(() => problemResponse("not_found"));
   app.onError((error, c) => {

@@ -1,10 +1,11 @@
 /**
  * From a request to a {@link FetchCall}: the headers that steer a purchase. They are read in one place for the HTTP route and for the
- * service binding. Nothing here can widen what policy allows: `Lightning-Max-Sats` and `Lightning-Subject` only narrow.
+ * service binding. Nothing here can widen what policy allows: `Lightning-Max-Sats` and `Lightning-Subject` only narrow, and
+ * `Lightning-Resume` pays nothing at all.
  */
 import { base64 } from "@scure/base";
 import { MAX_MSAT, sats, type Msat } from "../lightning/msat.ts";
-import type { FetchBody } from "../lightning/schema.ts";
+import { PURCHASE_ID, REQUEST_KEY, type FetchBody } from "../lightning/schema.ts";
 import type { Auth } from "../lightning/wallet-api.ts";
 import type { FetchCall } from "./flow-types.ts";
 
@@ -16,6 +17,8 @@ export interface Steering {
   readonly idempotencyKey: string | null;
   readonly maxMsat: Msat | null;
   readonly subject: string | null;
+  /** The purchase whose credential this request uses, paying nothing. */
+  readonly resume: string | null;
   readonly waitMs: number;
 }
 
@@ -24,7 +27,7 @@ export type SteeringResult = { readonly ok: true; readonly value: Steering } | {
 /** @returns a fault that names the header, never its value */
 export function readSteering(headers: { get(name: string): string | null }): SteeringResult {
   const idempotencyKey = headers.get("idempotency-key");
-  if (idempotencyKey !== null && !/^[\u0021-\u007e]{1,255}$/u.test(idempotencyKey)) return fault("Idempotency-Key: Expected 1 to 255 visible ASCII characters");
+  if (idempotencyKey !== null && !REQUEST_KEY.test(idempotencyKey)) return fault("Idempotency-Key: Expected 1 to 255 visible ASCII characters");
   const maxSats = headers.get("lightning-max-sats");
   let maxMsat: Msat | null = null;
   if (maxSats !== null) {
@@ -33,9 +36,11 @@ export function readSteering(headers: { get(name: string): string | null }): Ste
   }
   const subject = headers.get("lightning-subject");
   if (subject !== null && !/^[\u0021-\u007e]{1,128}$/u.test(subject)) return fault("Lightning-Subject: Expected 1 to 128 visible ASCII characters");
+  const resume = headers.get("lightning-resume");
+  if (resume !== null && !PURCHASE_ID.test(resume)) return fault("Lightning-Resume: Expected the id of a purchase");
   const wait = headers.get("lightning-wait-ms");
   if (wait !== null && !(/^[0-9]{1,6}$/u.test(wait) && Number(wait) <= MAX_WAIT_MS)) return fault(`Lightning-Wait-Ms: Expected a whole number from 0 to ${MAX_WAIT_MS}`);
-  return { ok: true, value: { idempotencyKey, maxMsat, subject, waitMs: wait === null ? DEFAULT_WAIT_MS : Number(wait) } };
+  return { ok: true, value: { idempotencyKey, maxMsat, subject, resume, waitMs: wait === null ? DEFAULT_WAIT_MS : Number(wait) } };
 }
 
 const fault = (detail: string): SteeringResult => ({ ok: false, detail });

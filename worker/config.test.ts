@@ -14,6 +14,12 @@ test("what is absent has its documented meaning", () => {
   expect(readConfig(base)).toMatchObject({ ok: true, config: { topology: "B", localHosts: [], executor: null, requestMaxBytes: 1_048_576, rootKeyHash: null } });
 });
 
+test.each([
+  [undefined, null], ["", null], ["https://pay.example/", "https://pay.example"], ["https://pay.example/lightning/", "https://pay.example/lightning"], ["http://127.0.0.1:8787", "http://127.0.0.1:8787"],
+])("the public address %j is %j", (given, read) => {
+  expect(readConfig({ ...base, LIGHTNING_PUBLIC_URL: given })).toMatchObject({ ok: true, config: { publicUrl: read } });
+});
+
 test("everything can be set", () => {
   const env = { ...base, ...executor, OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS: "15000", REQUEST_MAX_BYTES: "2048", LIGHTNING_LOCAL_HOSTS: "127.0.0.1:80, [::1]:8080", WALLET_BACKEND: "spark-wasm" };
   expect(readConfig(env)).toMatchObject({
@@ -37,6 +43,10 @@ describe("a value that cannot be understood is refused with its name, and its co
     ["OA_LIGHTNING_WALLET_EXECUTOR_AUTH_TOKEN", { ...executor, OA_LIGHTNING_WALLET_EXECUTOR_AUTH_TOKEN: "" }],
     ["OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS", { OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS: "tell" }],
     ["OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS", { OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS: "0" }],
+    ["LIGHTNING_PUBLIC_URL", { LIGHTNING_PUBLIC_URL: "tell" }],
+    ["LIGHTNING_PUBLIC_URL", { LIGHTNING_PUBLIC_URL: "http://tell.example" }],
+    ["LIGHTNING_PUBLIC_URL", { LIGHTNING_PUBLIC_URL: "https://a:tell@b.example" }],
+    ["LIGHTNING_PUBLIC_URL", { LIGHTNING_PUBLIC_URL: "https://b.example/?x=tell" }],
     ["REQUEST_MAX_BYTES", { REQUEST_MAX_BYTES: "-1" }],
     ["REQUEST_MAX_BYTES", { REQUEST_MAX_BYTES: "1e9" }],
     ["LIGHTNING_OPERATOR_KEY_SHA256", { LIGHTNING_OPERATOR_KEY_SHA256: "tell" }],

@@ -33,6 +33,8 @@ export interface Config {
   readonly localHosts: readonly string[];
   readonly executor: ExecutorConfig | null;
   readonly requestMaxBytes: number;
+  /** Where people reach this Worker, without a trailing slash; null: where the request says that it came in. */
+  readonly publicUrl: string | null;
   /** Hex sha256 of the first operator key's secret; null: there is no such key. */
   readonly rootKeyHash: string | null;
   /** Hex sha256 of everything above that is no secret: two deployments that should be equal can be compared. */
@@ -48,6 +50,7 @@ export interface ConfigSource {
   readonly OA_LIGHTNING_WALLET_EXECUTOR_AUTH_TOKEN?: unknown;
   readonly OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS?: unknown;
   readonly REQUEST_MAX_BYTES?: unknown;
+  readonly LIGHTNING_PUBLIC_URL?: unknown;
   readonly LIGHTNING_OPERATOR_KEY_SHA256?: unknown;
 }
 
@@ -80,11 +83,12 @@ function read(env: ConfigSource): Config {
   if (localHosts.length > 0 && network === "mainnet") throw new Fault("LIGHTNING_LOCAL_HOSTS is for local development and is refused on mainnet");
   const executor = readExecutor(env);
   const requestMaxBytes = integer("REQUEST_MAX_BYTES", env.REQUEST_MAX_BYTES, 1024, 33_554_432, DEFAULT_REQUEST_MAX_BYTES);
+  const publicUrl = readPublicUrl(env.LIGHTNING_PUBLIC_URL);
   const rootKeyHash = optional("LIGHTNING_OPERATOR_KEY_SHA256", env.LIGHTNING_OPERATOR_KEY_SHA256);
   if (rootKeyHash !== null && !/^[0-9a-f]{64}$/u.test(rootKeyHash)) throw new Fault("LIGHTNING_OPERATOR_KEY_SHA256 must be 64 hex digits in lower case");
-  const open = { network, backend, localHosts, executor: executor === null ? null : { baseUrl: executor.baseUrl, timeoutMs: executor.timeoutMs }, requestMaxBytes, version: VERSION };
+  const open = { network, backend, localHosts, executor: executor === null ? null : { baseUrl: executor.baseUrl, timeoutMs: executor.timeoutMs }, requestMaxBytes, publicUrl, version: VERSION };
   const configHash = bytesToHex(sha256(utf8ToBytes(canonicalJson(open))));
-  return { network, backend, topology: backend === "spark-wasm" ? "A" : "B", localHosts, executor, requestMaxBytes, rootKeyHash, configHash };
+  return { network, backend, topology: backend === "spark-wasm" ? "A" : "B", localHosts, executor, requestMaxBytes, publicUrl, rootKeyHash, configHash };
 }
 
 function readExecutor(env: ConfigSource): ExecutorConfig | null {
@@ -101,6 +105,19 @@ function readExecutor(env: ConfigSource): ExecutorConfig | null {
     throw new Fault("OA_LIGHTNING_WALLET_EXECUTOR_BASE_URL must be an https URL without user info (http only on loopback)");
   }
   return { baseUrl, token, timeoutMs };
+}
+
+/** Approval links go out under it: never to a place that could read them on the way. */
+function readPublicUrl(value: unknown): string | null {
+  const text = optional("LIGHTNING_PUBLIC_URL", value);
+  if (text === null) return null;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const loopback = url !== null && ["127.0.0.1", "[::1]", "localhost"].includes(url.hostname);
+  const plain = url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
+  if (!plain || (url.protocol !== "https:" && !(url.protocol === "http:" && loopback))) {
+    throw new Fault("LIGHTNING_PUBLIC_URL must be an https URL without user info, query or fragment (http only on loopback)");
+  }
+  return url.href.replace(/\/+$/u, "");
 }
 
 function oneOf<T extends string>(name: string, value: unknown, words: readonly T[]): T {

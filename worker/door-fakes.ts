@@ -1,6 +1,8 @@
 /** A door for tests: no platform behind it, every call written down, so that "nothing changed" can be asserted. */
 import type { ControlPlane } from "../lightning/control-plane.ts";
-import { ZERO } from "../lightning/msat.ts";
+import type { ApprovalView } from "../lightning/approval.ts";
+import { ZERO, msat } from "../lightning/msat.ts";
+import type { PayerStatus } from "../lightning/payer.ts";
 import type { OpenAnswer } from "../lightning/wallet-api.ts";
 import { readConfig, type Config, type ConfigSource } from "./config.ts";
 import type { Door, WalletStub } from "./door.ts";
@@ -10,6 +12,7 @@ import { secretHash } from "./principal.ts";
 export const WALLET = "w_0123456789abcdef";
 export const SECRET = "A".repeat(43);
 export const ROOT_KEY = `lwo.main.root.${SECRET}`;
+export const APPROVER_KEY = `lwa.main.approverkey0.${SECRET}`;
 export const AGENT_KEY = `lwk.main.${WALLET}.abcdefghijkl.${SECRET}`;
 
 export interface FakeDoor extends Door {
@@ -21,6 +24,12 @@ export interface FakeDoor extends Door {
   /** URLs that the seller was asked for. */
   readonly fetched: string[];
 }
+
+export const PAYER: PayerStatus = { backend: "http-executor", online: true, spendableMsat: msat(5_000_000), network: "regtest", lastPaymentAt: null, version: null };
+export const APPROVAL: ApprovalView = {
+  approvalId: "appr_00000000-0000-4000-8000-000000000000", state: "pending", budget: "daily", subject: null, method: "GET", origin: "https://seller.example", path: "/report",
+  amountMsat: msat(60_000), maxMsat: msat(65_000), because: "amount", description: null, askedAt: 0, expiresAt: 900_000, decidedAt: null, decidedBy: null, usedBy: null,
+};
 
 type Answers = Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
 
@@ -49,8 +58,23 @@ export function fakeDoor(answers: Answers = {}, env: ConfigSource = {}): FakeDoo
     open: () => OPEN,
     conclude: () => ({ receiptId: null }),
     operatorKeyHash: () => null,
+    approverKeyHash: (keyId) => (keyId === APPROVER_KEY.split(".")[2] ? secretHash(SECRET) : null),
     wallets: () => [],
     createWallet: (record) => ({ created: true, record }),
+    create: () => ({ ok: true, value: { created: true } }),
+    revokeApproverKey: () => true,
+    approverKeys: () => [],
+    switches: () => ({ version: 1, globalPause: false, ownerKillSwitch: false, epoch: 0 }),
+    ownStatus: () => ({ ok: true, value: { walletId: WALLET, payer: PAYER } }),
+    balance: () => ({ ok: true, value: PAYER }),
+    approvals: () => ({ ok: true, value: [APPROVAL] }),
+    decideApproval: () => ({ ok: true, value: APPROVAL }),
+    approvalLink: (approvalId) => ({ ok: true, value: { approvalId, expiresAt: 900_000, mac: "ab".repeat(32) } }),
+    approvalByLink: () => ({ ok: true, value: APPROVAL }),
+    decideByLink: (_link, verdict) => ({ ok: true, value: { ...APPROVAL, state: verdict === "approve" ? "granted" : "rejected" } }),
+    withdraw: () => ({ ok: true, value: { state: "fulfilled" } }),
+    keepStatus: () => undefined,
+    lastStatus: () => null,
     revokeOperatorKey: () => true,
   };
   /** An object of which every method exists; one assertion of type stands for the whole double. */
@@ -83,9 +107,16 @@ export function fakeDoor(answers: Answers = {}, env: ConfigSource = {}): FakeDoo
     config: configOf({ ...ENV, ...env }),
     now: () => 1_000,
     random: (length) => new Uint8Array(length).fill(7),
+    uuid: () => "00000000-0000-4000-8000-000000000000",
+    waitUntil: () => undefined,
     control: (owner) => object(`owner:${owner}`) as ControlPlane,
-    makeEnvelope: ({ walletId, owner, network }) =>
-      Promise.resolve({ ok: true, value: { version: 1, walletId, owner, network, purpose: "mnemonic", kekVersion: "v1", wrappedDataKey: "AA==", nonce: "AA==", ciphertext: "AA==", createdAt: ZERO } }),
+    makeCustody: ({ walletId, owner, network }, _mnemonic, recipient) =>
+      Promise.resolve({
+        ok: true,
+        value: { envelope: { version: 1, walletId, owner, network, purpose: "mnemonic", kekVersion: "v1", wrappedDataKey: "AA==", nonce: "AA==", ciphertext: "AA==", createdAt: ZERO }, backup: recipient === null ? null : "the backup" },
+      }),
+    backupOf: () => Promise.resolve({ ok: true, value: "the backup" }),
+    keks: () => Promise.resolve({ ok: true, value: { current: "v2", versions: ["v1", "v2"] } }),
     log: (event, facts) => void logged.push(JSON.stringify({ event, ...facts })),
   };
 }

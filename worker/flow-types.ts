@@ -43,6 +43,8 @@ export interface FetchCall {
   readonly idempotencyKey: string | null;
   readonly maxMsat: Msat | null;
   readonly subject: string | null;
+  /** The purchase that this call takes up again, with the same request: its credential is used and nothing is paid, whatever comes. */
+  readonly resume?: string | null;
   /** How long the caller is willing to wait for a payment, ms. */
   readonly waitMs: number;
 }
@@ -57,7 +59,7 @@ export type FlowAnswer =
       readonly receiptId: string | null;
       readonly spentMsat: Msat;
     }
-  | { readonly kind: "problem"; readonly code: Code; readonly detail: string; readonly purchaseId: string; readonly receiptId: string | null; readonly quote?: Quote };
+  | { readonly kind: "problem"; readonly code: Code; readonly detail: string; readonly purchaseId: string; readonly receiptId: string | null; readonly quote?: Quote; readonly approvalId?: string };
 
 export type QuoteFlowAnswer =
   | { readonly kind: "quote"; readonly purchaseId: string; readonly quote: Quote }

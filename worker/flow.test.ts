@@ -79,7 +79,7 @@ describe("without a payment", () => {
     const { opens, visits } = await buy({}, { method: "post", url: "https://SELLER.example:443/a#frag", body: new TextEncoder().encode("abc"), idempotencyKey: "k-1", maxMsat: msat(9), subject: "s" });
     expect(opens).toEqual([{
       purchaseId: "p-1", auth: CALL.auth, method: "POST", url: "https://seller.example/a",
-      bodySha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", idempotencyKey: "k-1", maxMsat: 9, subject: "s", waitMs: 20_000,
+      bodySha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", idempotencyKey: "k-1", resume: null, maxMsat: 9, subject: "s", waitMs: 20_000,
     }]);
     expect(visits[0]).toMatchObject({ url: "https://seller.example/a", init: { method: "POST", headers: [["idempotency-key", "k-1"]] } });
   });
@@ -90,6 +90,15 @@ describe("without a payment", () => {
     const { answer, visits } = await buy({ open: [refused] });
     expect(answer).toEqual({ kind: "problem", code: "host_not_allowlisted", detail: "seller.example:443", purchaseId: "p-1", receiptId: "r", quote });
     expect(visits).toEqual([]);
+  });
+
+  test("a question for a person is told by its name", async () => {
+    const asked = { kind: "refused", code: "approval_required", detail: "at or above the approval threshold", purchaseId: "p-1", receiptId: "r", approvalId: "appr_1" } as const;
+    expect((await buy({ open: [asked] })).answer).toEqual({ kind: "problem", code: "approval_required", detail: "at or above the approval threshold", purchaseId: "p-1", receiptId: "r", approvalId: "appr_1" });
+  });
+
+  test("a purchase to resume is named to the object", async () => {
+    expect((await buy({}, { resume: "p-0" })).opens).toMatchObject([{ resume: "p-0" }]);
   });
 
   test("a payment under way is told with the purchase that makes it", async () => {

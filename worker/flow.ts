@@ -3,7 +3,7 @@
  * The Worker speaks HTTP and decides nothing about money: every yes and no is the object's, and each end leaves a conclusion
  * there, so a receipt. It awaits its ports and nothing else, so the same code runs in workerd, in tests and in simulation.
  */
-import { msat, type Msat } from "../lightning/msat.ts";
+import { ZERO, msat, type Msat } from "../lightning/msat.ts";
 import type { Credential } from "../lightning/wallet-api.ts";
 import { demandOf, discard } from "./ask.ts";
 import type { FetchCall, FlowAnswer, FlowPorts } from "./flow-types.ts";
@@ -27,7 +27,9 @@ export async function purchase(ports: FlowPorts, call: FetchCall): Promise<FlowA
     const leg = "kind" in begun ? begun : await buy(begun);
     if (leg.kind !== "moved") return arrive(moves, leg);
     moves.push(leg);
-    next = { ...callAt(leg.run.call, leg.run.url, leg.to), waitMs: leg.run.line.waitMs, maxMsat: remaining(leg.run.call.maxMsat, leg.credential) };
+    // A redirect leads to another URL, where there is no such purchase to take up; there too a resumed call pays nothing.
+    const maxMsat = (next.resume ?? null) === null ? remaining(leg.run.call.maxMsat, leg.credential) : ZERO;
+    next = { ...callAt(leg.run.call, leg.run.url, leg.to), waitMs: leg.run.line.waitMs, maxMsat, resume: null };
   }
 }
 
@@ -37,7 +39,7 @@ function remaining(maxMsat: Msat | null, credential: Credential | null): Msat | 
 }
 
 async function buy(run: Run): Promise<Leg> {
-  const opened = await open(run, run.call.idempotencyKey);
+  const opened = await open(run, { idempotencyKey: run.call.idempotencyKey, resume: run.call.resume ?? null });
   if (opened.kind === "lost") return problem(run.line.purchaseId, "backend_unavailable", "The wallet could not be asked; nothing was paid");
   if (opened.value.kind !== "fetch") return declined(opened.value);
 

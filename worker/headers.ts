@@ -19,7 +19,7 @@ const TO_SELLER: ReadonlySet<string> = new Set([...PORTABLE, "content-type", "co
 /** `x-*` passes, except what names a hop, an address or another method, and what carries somebody's credential. */
 const X_TO_SELLER_NOT = /^x-(?:forwarded|real-ip|client-ip|cluster-client-ip|true-client|remote|original|rewrite|proxy|host|http-method|method-override|accel|sendfile|envoy|cf-)|authorization|macaroon|cookie|preimage/u;
 /** A key of this service, put into a header by mistake, would hand the wallet to the seller. */
-const OUR_KEY = /\blw[ko]\.[a-z0-9-]{1,40}\./u;
+const OUR_KEY = /\blw[kao]\.[a-z0-9-]{1,40}\./u;
 
 const TO_CALLER: ReadonlySet<string> = new Set([
   "content-type", "content-language", "content-disposition", "content-range", "content-location", "accept-ranges", "etag", "last-modified",

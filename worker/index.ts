@@ -2,10 +2,11 @@
  * The Worker's script: where the rooms meet. It alone names both the objects' classes and what they are wired with (payer, control
  * plane, custody); the rest of worker/ sees them through ports.
  */
-import { embeddedControlPlane } from "../control-plane/embedded.ts";
+import { embeddedControlPlane, embeddedPlatform } from "../control-plane/embedded.ts";
 import { nodeCipher } from "../durable-objects/cipher.ts";
 import { ControlPlaneObject } from "../durable-objects/control-plane-object.ts";
-import { makeEnvelope } from "../durable-objects/custody.ts";
+import { agePorts } from "../durable-objects/age-x25519.ts";
+import { backupOf, makeCustody } from "../durable-objects/custody.ts";
 import { httpExecutor } from "../durable-objects/http-executor.ts";
 import { webCryptoKeks } from "../durable-objects/kek-webcrypto.ts";
 import { walletObject } from "../durable-objects/wallet-object.ts";
@@ -13,24 +14,25 @@ import type { Payer } from "../lightning/payer.ts";
 import { problemResponse } from "./answers.ts";
 import { createApp } from "./app.ts";
 import { readConfig, type Config } from "./config.ts";
+import { wakeOpenWallets } from "./cron.ts";
 import type { Door } from "./door.ts";
 import { log } from "./log.ts";
 import { absentPayer } from "./payer-absent.ts";
 import { clock, flowPorts, walletStub } from "./ports.ts";
-import { MAIN_OWNER } from "./principal.ts";
 
+export { LightningApprovals } from "./approvals-service.ts";
 export { LightningService } from "./service.ts";
 export { ControlPlaneObject as ControlPlane };
 
 /** A configuration that is wrong or incomplete must not stop an object from being made: its alarm still has open rows to look after. */
-function payerOf(env: Env): Payer {
+function payerOf(env: Env, walletId: string): Payer {
   const read = readConfig(env);
   if (!read.ok || read.config.executor === null || read.config.backend !== "http-executor") return absentPayer;
   const { executor, network } = read.config;
-  return httpExecutor({ ...executor, network, fetch: (url, init) => fetch(url, init) });
+  return httpExecutor({ ...executor, network, walletId, fetch: (url, init) => fetch(url, init) });
 }
 
-export class Wallet extends walletObject<Env>((env, owner) => ({ payer: payerOf(env), control: embeddedControlPlane(env.CONTROL_PLANE, owner) })) {}
+export class Wallet extends walletObject<Env>((env, owner, walletId) => ({ payer: payerOf(env, walletId), control: embeddedControlPlane(env.CONTROL_PLANE, owner) })) {}
 
 const app = createApp();
 const random = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
@@ -40,14 +42,25 @@ function openDoor(env: Env, config: Config, ctx: ExecutionContext): Door {
     config,
     now: clock.now,
     random,
+    uuid: () => crypto.randomUUID(),
     wallet: (owner, walletId) => walletStub(env.WALLET, owner, walletId),
     control: (owner) => embeddedControlPlane(env.CONTROL_PLANE, owner),
     flow: (owner, walletId) => flowPorts(env.WALLET, config, (work) => ctx.waitUntil(work), owner, walletId),
-    makeEnvelope: async (binding, mnemonic) => {
+    makeCustody: async (binding, mnemonic, recipient) => {
       const keks = await webCryptoKeks(env);
       if (!keks.ok) return keks;
-      return makeEnvelope({ cipher: nodeCipher, kek: keks.value.current, random }, binding, mnemonic === null ? { kind: "create", words: 12 } : { kind: "import", mnemonic }, clock.now());
+      const ports = { cipher: nodeCipher, kek: keks.value.current, random, age: agePorts };
+      return makeCustody(ports, binding, mnemonic === null ? { kind: "create", words: 12 } : { kind: "import", mnemonic }, clock.now(), recipient);
     },
+    backupOf: async (envelope, binding, recipient) => {
+      const keks = await webCryptoKeks(env);
+      return keks.ok ? backupOf({ cipher: nodeCipher, keks: keks.value, age: agePorts }, envelope, binding, recipient) : keks;
+    },
+    keks: async () => {
+      const keks = await webCryptoKeks(env);
+      return keks.ok ? { ok: true, value: { current: keks.value.current.version, versions: keks.value.versions } } : keks;
+    },
+    waitUntil: (work) => ctx.waitUntil(work),
     log,
   };
 }
@@ -62,10 +75,12 @@ export default {
     return app(request, openDoor(env, read.config, ctx));
   },
 
-  /** Their alarms should have woken them; this is for one that was dropped after its sixth failure (invariant 4). */
   async scheduled(_controller, env) {
-    const open = await embeddedControlPlane(env.CONTROL_PLANE, MAIN_OWNER).walletsWithOpenRows();
-    const woken = await Promise.allSettled(open.map((walletId) => walletStub(env.WALLET, MAIN_OWNER, walletId).wake()));
-    log("cron", { open: open.length, failed: woken.filter(({ status }) => status === "rejected").length });
+    const round = await wakeOpenWallets({
+      platform: embeddedPlatform(env.CONTROL_PLANE),
+      control: (owner) => embeddedControlPlane(env.CONTROL_PLANE, owner),
+      wake: (owner, walletId) => walletStub(env.WALLET, owner, walletId).wake(),
+    });
+    log("cron", { ...round });
   },
 } satisfies ExportedHandler<Env>;

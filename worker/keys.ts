@@ -24,6 +24,10 @@ export function newOperatorKey(random: RandomBytes, owner: string): NewKey {
   return newKey(random, `lwo.${owner}`);
 }
 
+export function newApproverKey(random: RandomBytes, owner: string): NewKey {
+  return newKey(random, `lwa.${owner}`);
+}
+
 function newKey(random: RandomBytes, prefix: string): NewKey {
   const keyId = base36(random, 12);
   const secret = base64urlnopad.encode(random(32));

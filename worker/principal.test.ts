@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import fc from "fast-check";
-import { newAgentKey, newOperatorKey, newWalletId } from "./keys.ts";
+import { newAgentKey, newApproverKey, newOperatorKey, newWalletId } from "./keys.ts";
 import { readKey, resolvePrincipal, secretHash, walletObjectName } from "./principal.ts";
 
 const SECRET = "s".repeat(43);
@@ -11,6 +11,18 @@ test("a new agent key reads back as the agent it names", () => {
   const key = newAgentKey((length) => new Uint8Array(length).fill(9), "some-owner", WALLET);
   expect(readKey(`Bearer ${key.text}`)).toEqual({ kind: "agent", owner: "some-owner", walletId: WALLET, auth: { kind: "agent_key", keyId: key.keyId, secret: key.text.split(".").at(-1) } });
   expect(key.hash).toBe(secretHash(key.text.split(".").at(-1) ?? ""));
+});
+
+test("an approver's key resolves against approvers' hashes and an operator's against operators', whatever its secret", async () => {
+  const key = newApproverKey((length) => new Uint8Array(length).fill(5), "main");
+  const asked: string[] = [];
+  const stored = (owner: string, keyId: string, role: string): Promise<string | null> => {
+    asked.push(`${owner}/${keyId}/${role}`);
+    return Promise.resolve(role === "approver" ? key.hash : null);
+  };
+  expect(await resolvePrincipal(`Bearer ${key.text}`, stored)).toEqual({ kind: "approver", owner: "main", keyId: key.keyId });
+  expect(await resolvePrincipal(`Bearer ${key.text.replace("lwa.", "lwo.")}`, stored)).toBeNull();
+  expect(asked).toEqual([`main/${key.keyId}/approver`, `main/${key.keyId}/operator`]);
 });
 
 test("a new operator key resolves against its stored hash, and against no other", async () => {
@@ -27,7 +39,7 @@ test("a new operator key resolves against its stored hash, and against no other"
 
 test.each([
   null, "", "Bearer", "Bearer ", `Basic lwo.main.root.${SECRET}`, `lwo.main.root.${SECRET}`, `Bearer lwo.main.root.${SECRET} `, `Bearer  lwo.main.root.${SECRET}`,
-  `Bearer lwx.main.root.${SECRET}`, `Bearer lwo.Main.root.${SECRET}`, `Bearer lwo..root.${SECRET}`, `Bearer lwo.${"a".repeat(41)}.root.${SECRET}`,
+  `Bearer lwa.main.root.${SECRET}.x`, `Bearer lwa.main.${WALLET}.abcdefghijkl.${SECRET}`, `Bearer lwx.main.root.${SECRET}`, `Bearer lwo.Main.root.${SECRET}`, `Bearer lwo..root.${SECRET}`, `Bearer lwo.${"a".repeat(41)}.root.${SECRET}`,
   `Bearer lwo.a/b.root.${SECRET}`, `Bearer lwo.main.roo.${SECRET}`, `Bearer lwo.main.root.${SECRET}=`, `Bearer lwo.main.root.${SECRET}.x`,
   `Bearer lwk.main.w_0123456789ABCDEF.abcdefghijkl.${SECRET}`, `Bearer lwk.main.w_0123.abcdefghijkl.${SECRET}`, `Bearer lwk.main.${WALLET}.abc.${SECRET}`,
   `Bearer lwk.main.${WALLET}.abcdefghijkl`, `Bearer lwo.main.root.${SECRET}, Bearer lwo.main.root.${SECRET}`,
@@ -37,7 +49,7 @@ test.each([
 });
 
 test("reading never throws, and whatever it accepts makes an object name with exactly one slash", () => {
-  const part = fc.oneof(fc.string({ maxLength: 50 }), fc.constantFrom("lwk", "lwo", "main", WALLET, "root", "abcdefghijkl", SECRET, "a/b", "../x"));
+  const part = fc.oneof(fc.string({ maxLength: 50 }), fc.constantFrom("lwk", "lwo", "lwa", "main", WALLET, "root", "abcdefghijkl", SECRET, "a/b", "../x"));
   fc.assert(
     fc.property(fc.array(part, { maxLength: 6 }), (parts) => {
       const key = readKey(`Bearer ${parts.join(".")}`);

@@ -27,7 +27,7 @@ async function inquire(run: Run): Promise<Inquiry> {
   const { ports, call, url, line, hopsLeft } = run;
   const { purchaseId } = line;
   const lost = problem(purchaseId, "backend_unavailable", "The wallet could not be asked; nothing was paid");
-  const opened = await open(run, null);
+  const opened = await open(run, { idempotencyKey: null, resume: null });
   if (opened.kind === "lost") return lost;
   if (opened.value.kind !== "fetch") return declined(opened.value);
   if (opened.value.credential !== null) {

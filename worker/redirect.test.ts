@@ -64,6 +64,11 @@ describe("a redirect without a credential", () => {
     expect(visits).toHaveLength(4);
   });
 
+  test("a resumed call pays nothing at the address it is led to, and takes up no purchase there", async () => {
+    const { opens } = await buy({ seller: (_u, _i, visit) => (visit <= 2 ? to(`/${visit}`) : new Response("x")) }, { resume: "p-0", maxMsat: msat(9_000) });
+    expect(opens.map(({ resume, maxMsat }) => [resume, maxMsat])).toEqual([["p-0", 9_000], [null, 0], [null, 0]]);
+  });
+
   test("one without a Location is an answer", async () => {
     const { answer } = await buy({ seller: () => new Response(null, { status: 302 }) });
     expect(answer).toMatchObject({ status: "free", response: { status: 302 } });

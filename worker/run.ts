@@ -50,9 +50,9 @@ export function begin(ports: FlowPorts, call: FetchCall, hopsLeft: number): Run 
   return { ports, call: sent, url: url.value, line: new VaultLine(ports, sent, purchaseId), hopsLeft };
 }
 
-/** Step 1. @param idempotencyKey null for a quote, which must not bind the key */
-export function open({ call, url, line }: Run, idempotencyKey: string | null): Promise<Reply<OpenAnswer>> {
-  return line.open({ method: call.method, url: url.url, bodySha256: call.body === null ? null : bytesToHex(sha256(call.body)), idempotencyKey });
+/** Step 1. @param ties what binds this request to others; a quote has none of it: it must neither take a key nor take up a purchase */
+export function open({ call, url, line }: Run, ties: { readonly idempotencyKey: string | null; readonly resume: string | null }): Promise<Reply<OpenAnswer>> {
+  return line.open({ method: call.method, url: url.url, bodySha256: call.body === null ? null : bytesToHex(sha256(call.body)), ...ties });
 }
 
 /** Steps 2 and 4. */
@@ -80,8 +80,8 @@ export async function unfulfilled(run: Run, credential: Credential, status: numb
 export function declined(answer: Refusal | Pending): ProblemAnswer {
   switch (answer.kind) {
     case "refused": {
-      const { code, detail, purchaseId, receiptId, quote } = answer;
-      return { ...problem(purchaseId, code, detail, receiptId), ...(quote === undefined ? {} : { quote }) };
+      const { code, detail, purchaseId, receiptId, quote, approvalId } = answer;
+      return { ...problem(purchaseId, code, detail, receiptId), ...(quote === undefined ? {} : { quote }), ...(approvalId === undefined ? {} : { approvalId }) };
     }
     case "pending": {
       const other = answer.leaderId === answer.purchaseId ? "" : ` (under way as purchase ${answer.leaderId})`;

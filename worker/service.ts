@@ -45,7 +45,7 @@ const fetchBody = strict(FetchBody);
 export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
   /**
    * Any fetch: URL, method, headers and body go to the seller, within the budget of the binding. `Idempotency-Key`,
-   * `Lightning-Max-Sats`, `Lightning-Subject` and `Lightning-Wait-Ms` are read as by `POST /v1/fetch`, and so is the answer.
+   * `Lightning-Max-Sats`, `Lightning-Subject`, `Lightning-Resume` and `Lightning-Wait-Ms` are read as by `POST /v1/fetch`, and so is the answer.
    */
   override async fetch(request: Request): Promise<Response> {
     const resolved = this.#caller();
@@ -58,7 +58,7 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
       const body = await readBody(request, config.requestMaxBytes);
       if (!body.ok) return problemResponse("request_too_large", `the body may have ${config.requestMaxBytes} bytes`);
       const call: FetchCall = { auth: resolved.caller.auth, method: request.method, url: request.url, headers: [...request.headers], body: body.bytes, ...steering.value };
-      return flowResponse(await purchase(this.#ports(resolved.caller), call));
+      return flowResponse(await purchase(this.#ports(resolved.caller), call), config.publicUrl);
     } catch (error) {
       return unexpected(error, { log });
     }
@@ -74,7 +74,10 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
     return this.#view((wallet, auth) => wallet.ownStatus(auth));
   }
 
-  /** What became of a purchase. To have its resource, send the same request again: it is not paid twice. */
+  /**
+   * What became of a purchase. To have its resource, send the same request again with `Lightning-Resume: <purchase id>` (for tools:
+   * the host's option `resume`): it waits for a payment under way, uses its credential, and pays nothing, whatever comes.
+   */
   async resume(purchaseId: unknown): Promise<Result<PurchaseView>> {
     if (typeof purchaseId !== "string" || !PURCHASE_ID.test(purchaseId)) return { ok: false, code: "not_found", detail: "no purchase has such an id" };
     return this.#view((wallet, auth) => wallet.ownPurchase(auth, purchaseId));
@@ -85,7 +88,7 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
    * @param asked what the model wrote: `url`, `method`, `headers`, `body` @param options what the host adds; never the model's own
    */
   async lightning_l402_fetch(asked: unknown, options: HostOptions = {}): Promise<ToolAnswer | ToolProblem> {
-    return this.#with(asked, options, async (ports, call) => toolAnswer(await purchase(ports, call)));
+    return this.#with(asked, options, async (ports, call, { publicUrl }) => toolAnswer(await purchase(ports, call), publicUrl));
   }
 
   /** For models: as `quote`. */
@@ -104,7 +107,8 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
     const owner = member("owner") ?? MAIN_OWNER;
     const walletId = member("wallet");
     const budget = member("budget");
-    if (!matches(owner, OWNER) || !matches(walletId, WALLET_ID) || !matches(budget, BUDGET_NAME)) {
+    // Props that also name an approver are a mistake: nobody both asks and decides (invariant 18).
+    if (!matches(owner, OWNER) || !matches(walletId, WALLET_ID) || !matches(budget, BUDGET_NAME) || member("approver") !== undefined) {
       return { ok: false, code: "forbidden", detail: "this binding's props name no wallet and budget" };
     }
     const read = readConfig(this.env);
@@ -116,7 +120,7 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
     return flowPorts(this.env.WALLET, config, (work) => this.ctx.waitUntil(work), owner, walletId);
   }
 
-  async #with<T>(asked: unknown, options: HostOptions, work: (ports: FlowPorts, call: FetchCall) => Promise<T>): Promise<T | ToolProblem> {
+  async #with<T>(asked: unknown, options: HostOptions, work: (ports: FlowPorts, call: FetchCall, config: Config) => Promise<T>): Promise<T | ToolProblem> {
     const resolved = this.#caller();
     if (!resolved.ok) return toolProblem(resolved.code, resolved.detail);
     const checked = await fetchBody["~standard"].validate(asked);
@@ -124,7 +128,7 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
     const steering = steeringOf(options);
     if (!steering.ok) return toolProblem("invalid_request", steering.detail);
     try {
-      return await work(this.#ports(resolved.caller), bodyCall(resolved.caller.auth, checked.value, steering.value));
+      return await work(this.#ports(resolved.caller), bodyCall(resolved.caller.auth, checked.value, steering.value), resolved.caller.config);
     } catch (error) {
       return toolProblem(...codeOf(unexpected(error, { log })));
     }
@@ -156,6 +160,7 @@ function steeringOf(options: HostOptions): { readonly ok: true; readonly value: 
     "idempotency-key": text(options.idempotencyKey),
     "lightning-max-sats": text(options.maxSats),
     "lightning-subject": text(options.subject),
+    "lightning-resume": text(options.resume),
     "lightning-wait-ms": text(options.waitMs),
   };
   return readSteering({ get: (name) => headers[name] ?? null });

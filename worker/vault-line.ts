@@ -25,7 +25,7 @@ export class VaultLine {
     return this.#waitMs;
   }
 
-  open(request: Pick<OpenRequest, "method" | "url" | "bodySha256" | "idempotencyKey">): Promise<Reply<OpenAnswer>> {
+  open(request: Pick<OpenRequest, "method" | "url" | "bodySha256" | "idempotencyKey" | "resume">): Promise<Reply<OpenAnswer>> {
     const { auth, maxMsat, subject } = this.#call;
     return this.#waiting((waitMs) => this.#ports.wallet.open({ purchaseId: this.purchaseId, auth, ...request, maxMsat, subject, waitMs }));
   }

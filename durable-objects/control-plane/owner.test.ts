@@ -5,6 +5,7 @@ import { NodeSql } from "../../test/support/sql-node.ts";
 import { migrate } from "../sql.ts";
 import { GlobalPause, type GlobalPausePort, type GlobalState } from "./global-pause.ts";
 import { OwnerControlPlane } from "./owner.ts";
+import { Registry, type RegistryPort } from "./registry.ts";
 import { GLOBAL_MIGRATIONS, OWNER_MIGRATIONS } from "./schema.ts";
 
 const NOW = 1_700_000_000_000;
@@ -15,10 +16,14 @@ function makeGlobal(): GlobalPause {
   return new GlobalPause(sql, () => NOW);
 }
 
-function makeOwner(owner: string, global: GlobalPausePort): { readonly sql: NodeSql; readonly control: OwnerControlPlane } {
+function makeOwner(
+  owner: string,
+  global: GlobalPausePort,
+  register: RegistryPort["register"] = async () => {},
+): { readonly sql: NodeSql; readonly control: OwnerControlPlane } {
   const sql = new NodeSql();
   migrate(sql, OWNER_MIGRATIONS, NOW);
-  return { sql, control: new OwnerControlPlane(owner, { sql, now: () => NOW, global }) };
+  return { sql, control: new OwnerControlPlane(owner, { sql, now: () => NOW, global: { ...global, register } }) };
 }
 
 const near = (pause: GlobalPause): GlobalPausePort => ({
@@ -106,5 +111,61 @@ describe("the owner's core", () => {
     const kept = sql.rows<{ receipt_id: string; chain: string; facts: string }>("SELECT * FROM receipt ORDER BY sequence");
     const records = kept.map((row) => ({ receiptId: row.receipt_id, chain: row.chain, receipt: JSON.parse(row.facts) as Receipt }));
     expect([records.length, verifyChain(records)]).toEqual([3, null]);
+  });
+
+  it("invariant 4: an owner is registered before the first wallet exists, and a wallet that could not be registered is not made", async () => {
+    let away = true;
+    const order: string[] = [];
+    const { control } = makeOwner("ada", near(makeGlobal()), async (owner) => {
+      if (away) throw new Error("the network is gone");
+      order.push(`${owner} with ${(await control.wallets()).length} wallets`);
+    });
+    const create = () => control.createWallet(walletRecord("ada", "w1"), walletEnvelope("ada", "w1"));
+    await expect(create()).rejects.toThrow("the network is gone");
+    expect(await control.wallets()).toEqual([]);
+    away = false;
+    await create();
+    await create();
+    expect(order).toEqual(["ada with 0 wallets"]);
+  });
+
+  it("invariant 4: an owner of before the register is registered by the first snapshot with open rows, which is kept whatever happens", async () => {
+    let away = true;
+    const registered: string[] = [];
+    const { sql, control } = makeOwner("ada", near(makeGlobal()), async (owner) => {
+      if (away) throw new Error("the network is gone");
+      registered.push(owner);
+    });
+    sql.rows(
+      "INSERT INTO wallet (wallet_id, label, network, backend, epoch, wallet_source, created_at) VALUES ('w1', '', 'regtest', 'http-executor', 1, 'embedded_envelope', 1)",
+    );
+    await control.putSnapshot({ walletId: "w1", at: 1, status: null, openRows: 0 });
+    expect(registered).toEqual([]);
+    await expect(control.putSnapshot({ walletId: "w1", at: 2, status: null, openRows: 3 })).rejects.toThrow("the network is gone");
+    expect(await control.walletsWithOpenRows()).toEqual(["w1"]);
+    away = false;
+    await control.putSnapshot({ walletId: "w1", at: 3, status: null, openRows: 3 });
+    expect(registered).toEqual(["ada"]);
+  });
+
+  it("keys from before there were roles stay operators' keys", async () => {
+    const sql = new NodeSql();
+    migrate(sql, OWNER_MIGRATIONS.slice(0, 1), NOW);
+    sql.rows("INSERT INTO operator_key (key_id, hash, label, created_at) VALUES ('k1', ?, 'desk', 1)", "0".repeat(63) + "1");
+    migrate(sql, OWNER_MIGRATIONS, NOW);
+    const control = new OwnerControlPlane("ada", { sql, now: () => NOW, global: { ...near(makeGlobal()), register: async () => {} } });
+    expect([await control.operatorKeyHash("k1"), await control.approverKeyHash("k1")]).toEqual(["0".repeat(63) + "1", null]);
+  });
+});
+
+describe("the register of owners", () => {
+  it("has each owner once, page by page in order of name", () => {
+    const sql = new NodeSql();
+    migrate(sql, GLOBAL_MIGRATIONS, NOW);
+    const registry = new Registry(sql, () => NOW);
+    for (const owner of ["cleo", "ada", "bob", "ada"]) registry.register(owner);
+    expect(registry.owners({ after: null, limit: 2 })).toEqual(["ada", "bob"]);
+    expect(registry.owners({ after: "bob", limit: 2 })).toEqual(["cleo"]);
+    expect(registry.owners({ after: "cleo", limit: 2 })).toEqual([]);
   });
 });

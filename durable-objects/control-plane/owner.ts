@@ -1,5 +1,5 @@
 /** One owner's control plane, whole: a core over ports that runs in the object, in unit tests and in simulation alike. */
-import type { ControlKeyView, ControlPlane, KnownStatus, ReceiptRecord, SecurityState, WalletRecord, WalletRequest, WalletSnapshot } from "../../lightning/control-plane.ts";
+import type { ControlKeyView, ControlPlane, KnownStatus, ReceiptRecord, SecurityState, SpenderChange, WalletRecord, WalletRequest, WalletSnapshot } from "../../lightning/control-plane.ts";
 import type { Envelope } from "../../lightning/envelope.ts";
 import type { Sql } from "../sql.ts";
 import type { GlobalPausePort } from "./global-pause.ts";
@@ -81,6 +81,25 @@ export class OwnerControlPlane implements ControlPlane {
 
   async envelope(walletId: string): Promise<Envelope | null> {
     return this.#wallets.envelope(walletId);
+  }
+
+  async putEnvelope(next: Envelope, expected: Envelope): Promise<boolean> {
+    return this.#sql.transaction(() => this.#wallets.putEnvelope(next, expected));
+  }
+
+  async moveSpender(move: SpenderChange): Promise<{ readonly moved: boolean; readonly record: WalletRecord }> {
+    return this.#sql.transaction(() => {
+      const result = this.#wallets.moveSpender(move);
+      if (result.moved) this.#security.changed();
+      return result;
+    });
+  }
+
+  async fenceSpender(walletId: string, epoch: number): Promise<WalletRecord> {
+    return this.#sql.transaction(() => {
+      if (this.#wallets.raiseEpoch(walletId, epoch)) this.#security.changed();
+      return this.#wallets.get(walletId);
+    });
   }
 
   async ingestReceipts(walletId: string, records: readonly ReceiptRecord[]): Promise<{ readonly acknowledged: number }> {

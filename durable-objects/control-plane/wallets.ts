@@ -1,5 +1,5 @@
 /** An owner's wallets: their records, their envelopes and what they last said of themselves. */
-import type { KnownStatus, WalletRecord, WalletRequest, WalletSnapshot } from "../../lightning/control-plane.ts";
+import type { KnownStatus, SpenderChange, WalletRecord, WalletRequest, WalletSnapshot } from "../../lightning/control-plane.ts";
 import { isEnvelope, type Envelope } from "../../lightning/envelope.ts";
 import type { Sql } from "../sql.ts";
 
@@ -91,6 +91,34 @@ export class Wallets {
     return envelope;
   }
 
+  /**
+   * Compare-and-set: on the whole envelope, so that two rotations at once cannot undo each other. Call inside a transaction.
+   * @throws TypeError for an envelope of another wallet, owner or network than the one it is to replace
+   */
+  putEnvelope(next: Envelope, expected: Envelope): boolean {
+    const held = this.get(next.walletId);
+    if (!isEnvelope(next)) throw new TypeError("this is no envelope");
+    if (next.owner !== held.owner || next.network !== held.network) throw new TypeError("the envelope belongs to another wallet");
+    const stored = this.envelope(next.walletId);
+    if (stored === null || !sameEnvelope(stored, expected)) return false;
+    this.#sql.rows("UPDATE envelope SET kek_version = ?, document = ? WHERE wallet_id = ?", next.kekVersion, JSON.stringify(next), next.walletId);
+    return true;
+  }
+
+  /** Call inside a transaction. */
+  moveSpender({ epoch, backend, envelope, expected }: SpenderChange): { readonly moved: boolean; readonly record: WalletRecord } {
+    const held = this.get(envelope.walletId);
+    if (held.epoch !== epoch - 1 || !this.putEnvelope(envelope, expected)) return { moved: false, record: held };
+    this.#sql.rows("UPDATE wallet SET epoch = ?, backend = ? WHERE wallet_id = ?", epoch, backend, held.walletId);
+    return { moved: true, record: this.get(held.walletId) };
+  }
+
+  /** @returns false when it was as high already */
+  raiseEpoch(walletId: string, epoch: number): boolean {
+    this.get(walletId);
+    return this.#sql.rows("UPDATE wallet SET epoch = ? WHERE wallet_id = ? AND epoch < ? RETURNING epoch", epoch, walletId, epoch).length === 1;
+  }
+
   /** An older snapshot, arriving late, does not replace a newer one. */
   putSnapshot(snapshot: WalletSnapshot): void {
     this.get(snapshot.walletId);
@@ -110,10 +138,11 @@ export class Wallets {
     this.get(walletId);
     if (status.spendableMsat === null) return;
     this.#sql.rows(
-      "UPDATE wallet SET known_at = ?1, known_status = ?2 WHERE wallet_id = ?3 AND COALESCE(known_at, -1) <= ?1",
+      "UPDATE wallet SET known_at = ?, known_status = ? WHERE wallet_id = ? AND COALESCE(known_at, -1) <= ?",
       at,
       JSON.stringify(status),
       walletId,
+      at,
     );
   }
 
@@ -145,3 +174,7 @@ export class Wallets {
       .map((row) => row.wallet_id);
   }
 }
+
+/** Member by member: what came over RPC may have another order. */
+const sameEnvelope = (a: Envelope, b: Envelope): boolean =>
+  a.kekVersion === b.kekVersion && a.wrappedDataKey === b.wrappedDataKey && a.nonce === b.nonce && a.ciphertext === b.ciphertext;

@@ -4,6 +4,7 @@
  */
 import { expire } from "./approvals.ts";
 import { within, release, settleBlock } from "./send.ts";
+import { reseal } from "./reseal.ts";
 import { retain } from "./retain.ts";
 import { unfulfilled } from "./deliver.ts";
 import type { PurchaseRow } from "./journal.ts";
@@ -16,23 +17,27 @@ const SAFETY_NET = 30_000;
 const AFTER_FAULT = 5_000;
 
 export async function alarm(vault: Vault): Promise<void> {
+  // The cron may knock at a name where nobody has made a wallet: that object stays empty, and is not woken again.
+  if (vault.isEmpty) return;
   let pause = SAFETY_NET;
   try {
     vault.disarmed();
     vault.ports.alarm.set(vault.ports.clock.now() + SAFETY_NET);
-    if (vault.wallet() === null) return;
-    if ((await vault.ready()) !== null) return;
-    const due = vault.journal.due(vault.clock.now(), BATCH);
-    const visited = await Promise.all(due.map((row) => visit(vault, row)));
-    await outbox(vault);
-    retain(vault);
-    pause = visited.every(Boolean) ? 1 : AFTER_FAULT;
+    // Without the record key nothing can be booked: what is due waits at the safety net's pace.
+    if ((await vault.ready()) === null) {
+      const due = vault.journal.due(vault.clock.now(), BATCH);
+      const visited = await Promise.all(due.map((row) => visit(vault, row)));
+      await outbox(vault);
+      await reseal(vault);
+      retain(vault);
+      pause = visited.every(Boolean) ? 1 : AFTER_FAULT;
+    }
   } catch (error) {
     vault.ports.log("alarm_failed", { error: error instanceof Error ? error.name : "unknown" });
   }
   try {
     // The safety net is replaced by the true next instant; where something failed, not at once.
-    if (vault.wallet() !== null) vault.rearm(vault.ports.clock.now() + pause);
+    vault.rearm(vault.ports.clock.now() + pause);
   } catch (error) {
     vault.ports.log("rearm_failed", { error: error instanceof Error ? error.name : "unknown" });
   }
@@ -65,6 +70,7 @@ async function ask(vault: Vault, row: PurchaseRow): Promise<void> {
   }
   const call = vault.ports.payer.lookup({ walletId: wallet.wallet_id, epoch: wallet.epoch, operationId: payment.operation_id, paymentHash: payment.payment_hash });
   const outcome = await within(vault, vault.timing.lookupDeadline, call);
+  await vault.ready();
   vault.transact(() => settleBlock(vault, row.id, outcome, asked));
 }
 
@@ -118,9 +124,15 @@ async function outbox(vault: Vault): Promise<void> {
   }
   vault.transact(() => {
     const now = vault.clock.now();
-    if (acknowledged === null) return vault.journal.schedule("outbox", now + Math.min(vault.timing.retryFirst * 2 ** Math.min(job.tries, 20), vault.timing.retryMost), job.tries + 1);
-    vault.receipts.acknowledge(acknowledged);
-    if (acknowledged < vault.receipts.count()) vault.journal.schedule("outbox", now + vault.timing.outboxDelay);
-    else vault.journal.unschedule("outbox");
+    const before = vault.receipts.acknowledged();
+    // What it says it holds is where the next page begins: less than it once said, if it was restored from a backup.
+    const held = acknowledged === null ? null : Math.min(acknowledged, vault.receipts.count());
+    if (held !== null) vault.receipts.acknowledge(held);
+    if (held !== null && held === vault.receipts.count()) {
+      vault.journal.unschedule("outbox");
+      vault.outboxEmptied();
+    } else if (held !== null && held > before) vault.journal.schedule("outbox", now + vault.timing.outboxDelay);
+    // Not reached, or it took nothing: later and later.
+    else vault.journal.schedule("outbox", now + Math.min(vault.timing.retryFirst * 2 ** Math.min(job.tries, 20), vault.timing.retryMost), job.tries + 1);
   });
 }

@@ -1,6 +1,7 @@
 /**
- * The wallet's own record, its budgets and its agents' keys, with their policies. Parsed policies are kept in
- * memory; a policy that cannot be parsed is `null`, and a null policy pays nothing (invariant 10).
+ * The wallet's own record, its budgets and its agents' keys, with their policies. This object is the only one that writes them, so what
+ * was read is kept in memory until something here is written or a transaction rolls back: every purchase reads them several times.
+ * Policies are kept parsed; one that cannot be parsed is `null`, and a null policy pays nothing (invariant 10).
  */
 import type { KeyView } from "../../lightning/wallet-admin.ts";
 import type { Auth } from "../../lightning/wallet-api.ts";
@@ -10,7 +11,7 @@ import { parsePolicy } from "../../lightning/policy-check.ts";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { equalHex } from "../../lightning/constant-time.ts";
-import type { Sql } from "../sql.ts";
+import type { Bind, Sql } from "../sql.ts";
 
 export interface WalletRow {
   readonly wallet_id: string;
@@ -42,25 +43,42 @@ export interface Principal {
 
 export type Authenticated = { readonly ok: true; readonly principal: Principal } | { readonly ok: false; readonly code: Code };
 
+interface AgentKeyRow {
+  readonly hash: string;
+  readonly budget: string;
+  readonly revoked_at: number | null;
+}
+
 const NO_KEY = "0".repeat(64);
 
 export class Config {
   readonly #sql: Sql;
   readonly #policies = new Map<string, { readonly text: string; readonly policy: Policy | null }>();
+  #wallet: WalletRow | null = null;
+  readonly #budgets = new Map<string, BudgetRow>();
+  readonly #keys = new Map<string, AgentKeyRow>();
 
   constructor(sql: Sql) {
     this.#sql = sql;
   }
 
+  /** What is in memory may no longer be what is stored: a transaction was rolled back. */
+  forget(): void {
+    this.#wallet = null;
+    this.#budgets.clear();
+    this.#keys.clear();
+  }
+
   wallet(): WalletRow | null {
-    return this.#sql.rows<WalletRow>("SELECT * FROM wallet WHERE only = 1")[0] ?? null;
+    this.#wallet ??= this.#sql.rows<WalletRow>("SELECT * FROM wallet WHERE only = 1")[0] ?? null;
+    return this.#wallet;
   }
 
   /** An agent's key is compared by hash and in constant time, and an unknown one costs as much as a wrong one. */
   authenticate(auth: Auth): Authenticated {
     switch (auth.kind) {
       case "agent_key": {
-        const key = this.#sql.rows<{ hash: string; budget: string; revoked_at: number | null }>("SELECT hash, budget, revoked_at FROM agent_key WHERE key_id = ?", auth.keyId)[0];
+        const key = this.#keyRow(auth.keyId);
         const right = equalHex(key?.hash ?? NO_KEY, bytesToHex(sha256(utf8ToBytes(auth.secret))));
         if (!right || key === undefined || key.revoked_at !== null) return { ok: false, code: "unauthorized" };
         return { ok: true, principal: { budget: key.budget, caller: `key/${auth.keyId}` } };
@@ -73,7 +91,24 @@ export class Config {
   }
 
   budgetRow(name: string): BudgetRow | null {
-    return this.#sql.rows<BudgetRow>("SELECT * FROM budget WHERE name = ?", name)[0] ?? null;
+    return this.#remembered(this.#budgets, name, () => this.#sql.rows<BudgetRow>("SELECT * FROM budget WHERE name = ?", name)[0]);
+  }
+
+  #keyRow(keyId: string): AgentKeyRow | undefined {
+    return this.#remembered(this.#keys, keyId, () => this.#sql.rows<AgentKeyRow>("SELECT hash, budget, revoked_at FROM agent_key WHERE key_id = ?", keyId)[0]) ?? undefined;
+  }
+
+  /** Only what exists is remembered, so that names a caller makes up fill no memory. */
+  #remembered<T>(known: Map<string, T>, name: string, read: () => T | undefined): T | null {
+    const found = known.get(name) ?? read();
+    if (found === undefined) return null;
+    known.set(name, found);
+    return found;
+  }
+
+  #write<T>(query: string, ...bind: Bind[]): T[] {
+    this.forget();
+    return this.#sql.rows<T>(query, ...bind);
   }
 
   budgetNames(): readonly string[] {
@@ -89,12 +124,12 @@ export class Config {
   }
 
   putWalletPolicy(policy: Policy): number {
-    this.#sql.rows("UPDATE wallet SET policy = ?, policy_version = policy_version + 1 WHERE only = 1", JSON.stringify(policy));
+    this.#write("UPDATE wallet SET policy = ?, policy_version = policy_version + 1 WHERE only = 1", JSON.stringify(policy));
     return this.wallet()?.policy_version ?? 0;
   }
 
   putBudget(name: string, policy: Policy, disabled: boolean, now: number): void {
-    this.#sql.rows(
+    this.#write(
       `INSERT INTO budget (name, policy, policy_version, disabled, created_at) VALUES (?, ?, 1, ?, ?)
        ON CONFLICT (name) DO UPDATE SET policy = excluded.policy, policy_version = policy_version + 1, disabled = excluded.disabled`,
       name, JSON.stringify(policy), disabled ? 1 : 0, now,
@@ -102,12 +137,12 @@ export class Config {
   }
 
   addKey(key: { readonly keyId: string; readonly budget: string; readonly label: string; readonly hash: string }, now: number): KeyView | null {
-    const added = this.#sql.rows("INSERT INTO agent_key (key_id, budget, hash, label, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING key_id", key.keyId, key.budget, key.hash, key.label, now);
+    const added = this.#write("INSERT INTO agent_key (key_id, budget, hash, label, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING key_id", key.keyId, key.budget, key.hash, key.label, now);
     return added.length === 1 ? this.key(key.keyId) : null;
   }
 
   revokeKey(keyId: string, now: number): KeyView | null {
-    this.#sql.rows("UPDATE agent_key SET revoked_at = COALESCE(revoked_at, ?) WHERE key_id = ?", now, keyId);
+    this.#write("UPDATE agent_key SET revoked_at = COALESCE(revoked_at, ?) WHERE key_id = ?", now, keyId);
     return this.key(keyId);
   }
 
@@ -120,12 +155,17 @@ export class Config {
   }
 
   setState(state: WalletRow["state"], because: string | null): void {
-    this.#sql.rows("UPDATE wallet SET state = ?, paused_because = ? WHERE only = 1", state, because);
+    this.#write("UPDATE wallet SET state = ?, paused_because = ? WHERE only = 1", state, because);
+  }
+
+  /** Told by the control plane, and by nobody else (invariant 13). */
+  adoptEpoch(epoch: number, backend: string): void {
+    this.#write("UPDATE wallet SET epoch = MAX(epoch, ?), backend = ? WHERE only = 1", epoch, backend);
   }
 
   /** Money moved in a way that a person must look at. A disabled wallet stays disabled. */
   pause(because: string): void {
-    this.#sql.rows("UPDATE wallet SET state = 'paused', paused_because = COALESCE(paused_because, ?) WHERE only = 1 AND state <> 'disabled'", because);
+    this.#write("UPDATE wallet SET state = 'paused', paused_because = COALESCE(paused_because, ?) WHERE only = 1 AND state <> 'disabled'", because);
   }
 
   /** Remembered by its text, not its version: a version number can come back after a rollback. */

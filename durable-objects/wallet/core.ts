@@ -5,10 +5,13 @@ import type { Policy } from "../../lightning/policy.ts";
 import type { WalletAdmin, WalletAgentViews, WalletApprovals, WithdrawRequest } from "../../lightning/wallet-admin.ts";
 import type { Auth, Conclusion, Delivery, OpenRequest, PayRequest, WalletPort } from "../../lightning/wallet-api.ts";
 import type { ApprovalLink, ApprovalState, Verdict } from "../../lightning/approval.ts";
+import type { Rotation, SpenderMove, WalletCustody } from "../../lightning/wallet-custody.ts";
 import type { Msat } from "../../lightning/msat.ts";
 import * as admin from "./admin.ts";
 import * as approvals from "./approvals.ts";
 import { resolve, writeOff } from "./resolve.ts";
+import { custody, rotate } from "./rotate.ts";
+import { disableNow, moveSpender } from "./spender.ts";
 import { fundingInvoice, withdraw } from "./withdraw.ts";
 import { alarm } from "./alarm.ts";
 import { conclude, delivered } from "./deliver.ts";
@@ -17,7 +20,7 @@ import { pay, quote } from "./pay.ts";
 import { TIMING, type Timing, type WalletPorts } from "./ports.ts";
 import { Vault } from "./vault.ts";
 
-export class WalletCore implements WalletPort, WalletAdmin, WalletApprovals, WalletAgentViews {
+export class WalletCore implements WalletPort, WalletAdmin, WalletApprovals, WalletAgentViews, WalletCustody {
   readonly #vault: Vault;
 
   constructor(ports: WalletPorts, timing: Timing = TIMING) {
@@ -52,6 +55,10 @@ export class WalletCore implements WalletPort, WalletAdmin, WalletApprovals, Wal
   approvalLink = (approvalId: string) => approvals.link(this.#vault, approvalId);
   approvalByLink = (link: ApprovalLink) => approvals.byLink(this.#vault, link);
   decideByLink = (link: ApprovalLink, verdict: Verdict) => approvals.decideByLink(this.#vault, link, verdict);
+  custody = async () => custody(this.#vault);
+  rotate = (what: Rotation) => rotate(this.#vault, what);
+  disableNow = async () => disableNow(this.#vault);
+  moveSpender = (move: SpenderMove) => moveSpender(this.#vault, move);
   purchases = async (page: Parameters<WalletAdmin["purchases"]>[0]) => admin.purchases(this.#vault, page, null);
   purchase = async (purchaseId: string) => admin.purchase(this.#vault, purchaseId, null);
   receipts = async (page: Parameters<WalletAdmin["receipts"]>[0]) => admin.receipts(this.#vault, page, null);

@@ -25,12 +25,17 @@ export interface Secret {
   readonly preimage: string;
 }
 
-/** A credential is not handed out in the last tenth of its life, nor in its last 30 s: it would expire on the way. */
+/** Opened credentials kept in memory, beside the record key that would open them again; the oldest goes first. */
+const MOST_OPENED = 100;
+
+/** A credential is not handed out in the last tenth of its life, at most its last 30 s: it would expire on the way. */
 const MARGIN_MS = 30_000;
 
 export class Credentials {
   readonly #sql: Sql;
   readonly #sealer: Sealer;
+  /** Header values by credential id. A row's secret never changes; whether it may be used is asked of the row each time. */
+  readonly #opened = new Map<string, string>();
 
   constructor(sql: Sql, sealer: Sealer) {
     this.#sql = sql;
@@ -43,17 +48,30 @@ export class Credentials {
     this.#sql.rows(
       "INSERT INTO credential (id, purchase_id, origin, scope, state, payment_hash, usable_until, created_at, sealed) VALUES (?, ?, ?, ?, 'fresh', ?, ?, ?, ?)",
       bought.id, bought.purchaseId, bought.origin, bought.scope, bought.paymentHash, usable, now,
-      this.#sealer.seal(key, nonce, context(bought.id, bought.origin), new TextEncoder().encode(JSON.stringify(bought.secret))),
+      this.#sealer.seal(key, nonce, credentialContext(bought.id, bought.origin), new TextEncoder().encode(JSON.stringify(bought.secret))),
     );
     this.learn(bought.origin, bought.path, bought.id, false);
   }
 
   /** The header value, or null when the row cannot be opened. */
   authorization(key: OpenKey, row: CredentialRow): string | null {
-    const plain = this.#sealer.open(key, context(row.id, row.origin), row.sealed);
+    const known = this.#opened.get(row.id);
+    if (known !== undefined) return known;
+    const plain = this.#sealer.open(key, credentialContext(row.id, row.origin), row.sealed);
     if (plain === null) return null;
     const secret = JSON.parse(new TextDecoder().decode(plain)) as Secret;
-    return authorization(secret.scheme, secret.token, secret.preimage);
+    const value = authorization(secret.scheme, secret.token, secret.preimage);
+    for (const oldest of this.#opened.keys()) {
+      if (this.#opened.size < MOST_OPENED) break;
+      this.#opened.delete(oldest);
+    }
+    this.#opened.set(row.id, value);
+    return value;
+  }
+
+  /** Header values too are secrets that were opened. */
+  forgetOpened(): void {
+    this.#opened.clear();
   }
 
   get(id: string): CredentialRow | null {
@@ -84,7 +102,8 @@ export class Credentials {
   }
 
   served(id: string, origin: string, path: string): void {
-    this.#sql.rows("UPDATE credential SET state = CASE state WHEN 'evicted' THEN state ELSE 'served' END, times_served = times_served + 1 WHERE id = ?", id);
+    // Only whether it served more than once is ever asked: counting on would be a write for each cached answer.
+    this.#sql.rows("UPDATE credential SET state = CASE state WHEN 'evicted' THEN state ELSE 'served' END, times_served = times_served + 1 WHERE id = ? AND (state <> 'served' OR times_served < 2)", id);
     this.learn(origin, path, id, true);
   }
 
@@ -110,4 +129,4 @@ export class Credentials {
 }
 
 /** What a sealed credential is bound to: moved to another row or origin, it does not open. */
-const context = (id: string, origin: string): string => `credential:${id}:${origin}`;
+export const credentialContext = (id: string, origin: string): string => `credential:${id}:${origin}`;

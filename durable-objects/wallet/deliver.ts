@@ -1,6 +1,7 @@
 /** How a purchase ends at the seller: served, free, refused, or paid and not delivered. Records only; no money moves here. */
 import { isPaid } from "../../lightning/purchase.ts";
 import type { Auth, Conclusion, Delivery, Pending, Refusal } from "../../lightning/wallet-api.ts";
+import type { Principal } from "./config.ts";
 import type { PurchaseRow } from "./journal.ts";
 import { refusal } from "./open.ts";
 import type { Vault } from "./vault.ts";
@@ -39,7 +40,8 @@ export function refused(vault: Vault, row: PurchaseRow, credentialId: string): R
 export async function conclude(vault: Vault, auth: Auth, purchaseId: string, conclusion: Conclusion): Promise<{ readonly receiptId: string | null }> {
   if ((await vault.ready()) !== null) return { receiptId: null };
   return vault.transact(() => {
-    const row = own(vault, auth, purchaseId);
+    const caller = vault.config.authenticate(auth);
+    const row = caller.ok ? own(vault, caller.principal, purchaseId) : null;
     if (row === null) return { receiptId: null };
     switch (conclusion.kind) {
       case "free": {
@@ -77,8 +79,10 @@ export function unfulfilled(vault: Vault, row: PurchaseRow, code: "paid_unfulfil
 export async function delivered(vault: Vault, auth: Auth, deliveries: readonly Delivery[]): Promise<void> {
   if ((await vault.ready()) !== null) return;
   vault.transact(() => {
+    const caller = vault.config.authenticate(auth);
+    if (!caller.ok) return;
     for (const delivery of deliveries) {
-      const row = own(vault, auth, delivery.purchaseId);
+      const row = own(vault, caller.principal, delivery.purchaseId);
       if (row !== null) record(vault, row, delivery);
     }
   });
@@ -101,8 +105,7 @@ function record(vault: Vault, row: PurchaseRow, { credentialId, status, bytes, s
   if (buyer !== null && isPaid(buyer.state) && buyer.state !== "fulfilled") journal.move(buyer, "fulfil", null);
 }
 
-function own(vault: Vault, auth: Auth, purchaseId: string): PurchaseRow | null {
-  const caller = vault.config.authenticate(auth);
-  const row = caller.ok ? vault.journal.purchase(purchaseId) : null;
-  return row !== null && caller.ok && row.budget === caller.principal.budget && row.caller === caller.principal.caller ? row : null;
+function own(vault: Vault, { budget, caller }: Principal, purchaseId: string): PurchaseRow | null {
+  const row = vault.journal.purchase(purchaseId);
+  return row !== null && row.budget === budget && row.caller === caller ? row : null;
 }

@@ -63,6 +63,7 @@ export interface RequestKeyRow {
 
 export class Journal {
   readonly #sql: Sql;
+  #earliest: number | null = null;
 
   constructor(sql: Sql) {
     this.#sql = sql;
@@ -73,13 +74,14 @@ export class Journal {
   }
 
   open(row: Omit<PurchaseRow, "seq" | "tries" | "state" | "code" | "answer_status">): PurchaseRow {
-    const opened = this.#sql.rows<PurchaseRow>(
+    this.#awaits(row.due_at);
+    const opened = this.#sql.rows<Pick<PurchaseRow, "seq">>(
       `INSERT INTO purchase (id, state, budget, caller, subject, method, origin, host, port, path, request_hash, request_key, max_msat, credential_id, opened_at, due_at, resume_of)
-       VALUES (?, 'opened', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *`,
+       VALUES (?, 'opened', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`,
       row.id, row.budget, row.caller, row.subject, row.method, row.origin, row.host, row.port, row.path, row.request_hash, row.request_key, row.max_msat, row.credential_id, row.opened_at, row.due_at, row.resume_of,
     )[0];
     if (opened === undefined) throw new Error("the journal did not take the row");
-    return opened;
+    return { ...row, seq: opened.seq, state: "opened", code: null, tries: 0, answer_status: null };
   }
 
   /**
@@ -89,6 +91,7 @@ export class Journal {
   move(row: PurchaseRow, event: Event, due: number | null, code: Code | null = null): PurchaseRow {
     const to = next(row.state, event);
     if (to === null) throw new Error(`a purchase in ${row.state} takes no ${event}`);
+    this.#awaits(due);
     const moved = this.#sql.rows<PurchaseRow>(
       "UPDATE purchase SET state = ?, code = ?, due_at = ?, tries = CASE WHEN ? = state THEN tries + 1 ELSE 0 END WHERE id = ? AND state = ? RETURNING *", to, code, due, to, row.id, row.state,
     )[0];
@@ -98,6 +101,7 @@ export class Journal {
 
   /** The same state, looked at again later. */
   postpone(row: PurchaseRow, due: number): void {
+    this.#awaits(due);
     this.#sql.rows("UPDATE purchase SET due_at = ?, tries = tries + 1 WHERE id = ? AND state = ?", due, row.id, row.state);
   }
 
@@ -176,6 +180,17 @@ export class Journal {
     this.#sql.rows("INSERT INTO request_key (budget, key, request_hash) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", budget, key, requestHash);
   }
 
+  /** The earliest instant written since it was last asked: whoever has an alarm for all that was there before needs no more than this. */
+  takeEarliest(): number | null {
+    const earliest = this.#earliest;
+    this.#earliest = null;
+    return earliest;
+  }
+
+  #awaits(due: number | null): void {
+    if (due !== null && (this.#earliest === null || due < this.#earliest)) this.#earliest = due;
+  }
+
   /** The next instant anything here must be looked at, or null. */
   nextDue(): number | null {
     const row = this.#sql.rows<{ at: number | null }>("SELECT MIN(at) AS at FROM (SELECT MIN(due_at) AS at FROM purchase WHERE due_at IS NOT NULL UNION ALL SELECT MIN(at) FROM due)")[0];
@@ -186,8 +201,9 @@ export class Journal {
     return this.#sql.rows<{ at: number; tries: number }>("SELECT at, tries FROM due WHERE job = ?", name)[0] ?? null;
   }
 
-  /** Keeps the earlier instant of an already scheduled job, unless `at` is later on purpose (`tries` > 0). */
+  /** Replaces what was scheduled before under this name. */
   schedule(name: string, at: number, tries = 0): void {
+    this.#awaits(at);
     this.#sql.rows("INSERT INTO due (job, at, tries) VALUES (?, ?, ?) ON CONFLICT (job) DO UPDATE SET at = excluded.at, tries = excluded.tries", name, at, tries);
   }
 

@@ -15,6 +15,7 @@ export async function open(vault: Vault, request: OpenRequest): Promise<OpenAnsw
   const notReady = await vault.ready();
   // Without the record key nothing can be sealed, so nothing may be begun (invariant 10). A wallet that is not there is nobody's.
   if (notReady !== null) return refusal(request.purchaseId, notReady === "not_found" ? "unauthorized" : notReady);
+  await vault.turnstile.pass();
   const step = vault.transact(() => openBlock(vault, request));
   if (step.kind !== "follow") return step;
   const answer = await follow(vault, step, request.waitMs);

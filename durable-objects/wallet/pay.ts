@@ -67,8 +67,9 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
   // Paid before and refused without ever serving: nothing more is paid for this origin and scope (invariant 6).
   if (credentials.refusedFor(row.origin, scope) !== null) return vault.refuse(row, "fail", "paid_unfulfilled", "an earlier payment for this origin and scope has not been fulfilled");
   const stored = credentials.forScope(row.origin, scope, now, request.refusedCredentialId);
-  // After a refusal only one that was bought since then is worth a try: another purchase has been through the same.
-  if (stored !== null && mayShare(vault, policies, row, stored) && (request.refusedCredentialId === null || stored.created_at >= row.opened_at)) return hand(vault, row, stored);
+  // After a refusal only one that was bought since the refused one is worth a try: another purchase has been through the same.
+  const refusedAt = request.refusedCredentialId === null ? null : (credentials.get(request.refusedCredentialId)?.created_at ?? null);
+  if (stored !== null && mayShare(vault, policies, row, stored) && (refusedAt === null || stored.created_at >= refusedAt)) return hand(vault, row, stored);
   // Where each request buys its own token, none waits for another's.
   const flight = once ? `${scope}#${row.id}` : scope;
   const leaderId = journal.flight(row.origin, flight);

@@ -2,7 +2,8 @@
  * What the Wallet core needs of the world. The core is plain TypeScript over these: it awaits nothing else, so the same
  * code runs in workerd, in unit tests and in a deterministic simulation.
  */
-import type { SecurityState, ReceiptRecord, WalletSnapshot } from "../../lightning/control-plane.ts";
+import type { SecurityState, SpenderChange, ReceiptRecord, WalletRecord, WalletSnapshot } from "../../lightning/control-plane.ts";
+import type { Envelope, EnvelopeBinding, Opened } from "../../lightning/envelope.ts";
 import type { Payer } from "../../lightning/payer.ts";
 import type { Sql } from "../sql.ts";
 
@@ -24,6 +25,20 @@ export interface Sealer {
   open(key: OpenKey, context: string, sealed: Uint8Array): Uint8Array | null;
 }
 
+/** The envelope's keeper and the keys around it; the mnemonic itself never comes through here. */
+export interface CustodyPorts {
+  /** The same data key under the current key-encryption key; the very same envelope when it is there already. */
+  rewrap(envelope: Envelope, binding: EnvelopeBinding): Promise<Opened<Envelope>>;
+  /** The mnemonic under a new data key. */
+  reencrypt(envelope: Envelope, binding: EnvelopeBinding): Promise<Opened<Envelope>>;
+  /** The data key for another spender's key-encryption key alone; null: for our own. */
+  wrapFor(envelope: Envelope, binding: EnvelopeBinding, spender: string | null): Promise<Opened<Envelope>>;
+  record(walletId: string): Promise<WalletRecord | null>;
+  envelope(walletId: string): Promise<Envelope | null>;
+  putEnvelope(next: Envelope, expected: Envelope): Promise<boolean>;
+  moveSpender(change: SpenderChange): Promise<{ readonly moved: boolean; readonly record: WalletRecord }>;
+}
+
 export interface WalletPorts {
   readonly sql: Sql;
   /** Joins the running transaction: gone with its rollback, kept with its commit. */
@@ -36,6 +51,8 @@ export interface WalletPorts {
     wrap(recordKey: Uint8Array, wallet: string): Promise<{ readonly kekVersion: string; readonly wrapped: Uint8Array }>;
     unwrap(kekVersion: string, wrapped: Uint8Array, wallet: string): Promise<Uint8Array | null>;
   };
+  /** Where wallets have envelopes. Without it nothing can be rotated or moved; payments need none of it. */
+  readonly custody?: CustodyPorts;
   readonly payer: Payer;
   readonly control: {
     security(walletId: string): Promise<SecurityState>;

@@ -14,21 +14,30 @@ interface Row {
 
 export class Receipts {
   readonly #sql: Sql;
+  /** The chain's end, which only this object writes; null when it must be read. */
+  #last: { readonly sequence: number; readonly chain: string } | null = null;
 
   constructor(sql: Sql) {
     this.#sql = sql;
   }
 
+  /** A transaction was rolled back, and perhaps the end of the chain with it. */
+  forget(): void {
+    this.#last = null;
+  }
+
   /** @returns the receipt's id */
   write(facts: Facts, at: number): string {
-    const last = this.#sql.rows<{ sequence: number; chain: string }>("SELECT sequence, chain FROM receipt ORDER BY sequence DESC LIMIT 1")[0];
-    const sequence = (last?.sequence ?? 0) + 1;
+    this.#last ??= this.#sql.rows<{ sequence: number; chain: string }>("SELECT sequence, chain FROM receipt ORDER BY sequence DESC LIMIT 1")[0] ?? { sequence: 0, chain: GENESIS };
+    const sequence = this.#last.sequence + 1;
     const receipt: Receipt = { ...facts, version: 1, sequence, at: new Date(at).toISOString() };
     const id = receiptId(receipt);
+    const chain = chainHash(this.#last.chain, id);
     this.#sql.rows(
       "INSERT INTO receipt (sequence, purchase_id, budget, receipt_id, chain, at, facts) VALUES (?, ?, ?, ?, ?, ?, ?)",
-      sequence, facts.purchaseId, facts.budget, id, chainHash(last?.chain ?? GENESIS, id), at, canonicalJson(receipt as unknown as Json),
+      sequence, facts.purchaseId, facts.budget, id, chain, at, canonicalJson(receipt as unknown as Json),
     );
+    this.#last = { sequence, chain };
     return id;
   }
 
@@ -53,7 +62,8 @@ export class Receipts {
     return this.#sql.rows<{ acknowledged: number }>("SELECT acknowledged FROM outbox WHERE only = 1")[0]?.acknowledged ?? 0;
   }
 
+  /** What the control plane holds, by its own last word: that may be less than it once said. */
   acknowledge(sequence: number): void {
-    this.#sql.rows("INSERT INTO outbox (only, acknowledged) VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET acknowledged = MAX(acknowledged, excluded.acknowledged)", sequence);
+    this.#sql.rows("INSERT INTO outbox (only, acknowledged) VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET acknowledged = excluded.acknowledged", sequence);
   }
 }

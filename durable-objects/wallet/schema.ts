@@ -113,4 +113,15 @@ CREATE TABLE seller (
 ) STRICT, WITHOUT ROWID;
 `,
   },
+  {
+    version: 3,
+    name: "former record keys",
+    script: `
+CREATE TABLE former_record_key (id INTEGER PRIMARY KEY, wrapped BLOB NOT NULL, kek_version TEXT NOT NULL, since INTEGER NOT NULL) STRICT;
+CREATE TABLE reseal (
+  only INTEGER PRIMARY KEY CHECK (only = 1), payment_after TEXT NOT NULL DEFAULT '', credential_after TEXT NOT NULL DEFAULT '',
+  skipped INTEGER NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0
+) STRICT;
+`,
+  },
 ];

@@ -26,6 +26,8 @@ export async function send(vault: Vault, purchaseId: string, bolt11: string): Pr
       const asked = vault.clock.now();
       const call = vault.ports.payer.pay(order);
       const outcome = await within(vault, order.deadline - asked, call);
+      // "Disable now" takes the keys from memory; what is paid is recorded all the same (invariant 11).
+      await vault.ready();
       flights.called(purchaseId);
       vault.transact(() => settleBlock(vault, purchaseId, outcome, asked));
       // Too late for the caller is not too late for the books.
@@ -39,8 +41,9 @@ export async function send(vault: Vault, purchaseId: string, bolt11: string): Pr
   }
 }
 
-function lateAnswer(vault: Vault, purchaseId: string, outcome: PaymentOutcome, asked: number): void {
+async function lateAnswer(vault: Vault, purchaseId: string, outcome: PaymentOutcome, asked: number): Promise<void> {
   try {
+    await vault.ready();
     vault.transact(() => settleBlock(vault, purchaseId, outcome, asked));
     vault.flights.notify(purchaseId);
   } catch (error) {
@@ -97,10 +100,13 @@ export function settleBlock(vault: Vault, purchaseId: string, outcome: PaymentOu
     case "failed":
       if (row.state === "paying" || row.state === "payment_unknown") release(vault, row, "fail", outcome.code);
       return;
-    case "never_seen":
+    case "never_seen": {
       if (!isOpenPayment(row.state) || row.state === "reserved") return;
-      if (payment.deadline !== null && asked >= payment.deadline + vault.timing.grace) return release(vault, row, "fail", "payment_failed");
+      // It is the payer who refuses late orders, by its own clock; ours may have been set forwards while the order was on its way.
+      const looked = Math.min(asked, outcome.asOf ?? asked);
+      if (payment.deadline !== null && looked >= payment.deadline + vault.timing.grace) return release(vault, row, "fail", "payment_failed");
       return loseSight(vault, row, "payment_unknown");
+    }
     case "pending":
       if (row.state === "paying") vault.journal.postpone(row, backoff(vault, row));
       else loseSight(vault, row, "payment_unknown");
@@ -126,7 +132,7 @@ function settled(vault: Vault, row: PurchaseRow, payment: PaymentRow, preimage: 
   if (payment.state === "settled") return;
   const late = payment.state === "released";
   const now = vault.clock.now();
-  const plain = vault.ports.sealer.open(vault.key(), `payment:${row.id}`, payment.sealed);
+  const plain = vault.ports.sealer.open(vault.key(payment.sealed), `payment:${row.id}`, payment.sealed);
   if (plain === null) throw new Error(payment.sealed.length === 0 ? "the token has been forgotten: it settled a month late" : "the sealed payment cannot be opened");
   const { scheme, token } = JSON.parse(new TextDecoder().decode(plain)) as { readonly scheme: string; readonly token: string };
   const paid = vault.journal.move(row, "settle", now + vault.timing.paidLease);

@@ -12,11 +12,16 @@ import { Credentials, type CredentialRow } from "./credentials.ts";
 import { Flights } from "./flights.ts";
 import { Journal, type PaymentRow, type PurchaseRow } from "./journal.ts";
 import { Ledger } from "./ledger.ts";
+import { OpenKeys } from "./open-keys.ts";
 import { PAYER_SLOTS, TIMING, type OpenKey, type Timing, type WalletPorts } from "./ports.ts";
 import { Receipts } from "./receipts.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { Security } from "./security.ts";
 import { Sellers } from "./sellers.ts";
+import { Turnstile } from "./turnstile.ts";
+
+/** Alarms come late, but not by this much, ms. */
+const OVERDUE = 60_000;
 
 export class Vault {
   readonly ports: WalletPorts;
@@ -29,9 +34,10 @@ export class Vault {
   readonly receipts: Receipts;
   readonly security: Security;
   readonly flights: Flights;
+  readonly turnstile: Turnstile;
   readonly sellers: Sellers;
   #created: boolean;
-  #key: OpenKey | null = null;
+  readonly #keys: OpenKeys;
   #opening: Promise<void> | null = null;
   /** The alarm we know to be set, or null when it may be anything. */
   #armed: number | null = null;
@@ -40,6 +46,7 @@ export class Vault {
   constructor(ports: WalletPorts, timing: Timing = TIMING) {
     this.ports = ports;
     this.timing = timing;
+    this.#keys = new OpenKeys(ports);
     this.clock = new JournalClock(() => ports.clock.now());
     this.config = new Config(ports.sql);
     this.journal = new Journal(ports.sql);
@@ -48,6 +55,7 @@ export class Vault {
     this.receipts = new Receipts(ports.sql);
     this.sellers = new Sellers(ports.sql);
     this.security = new Security(ports, timing);
+    this.turnstile = new Turnstile(ports.clock);
     this.flights = new Flights(ports.clock, PAYER_SLOTS);
     // An object that nobody created stays empty: asking for a wallet that does not exist writes nothing.
     this.#created = ports.sql.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'wallet'").length > 0;
@@ -65,6 +73,11 @@ export class Vault {
     this.#created = true;
   }
 
+  /** Nobody has made a wallet here: whatever is asked, nothing may be written. */
+  get isEmpty(): boolean {
+    return !this.#created;
+  }
+
   wallet(): WalletRow | null {
     return this.#created ? this.config.wallet() : null;
   }
@@ -78,8 +91,10 @@ export class Vault {
         return result;
       });
     } catch (error) {
-      this.#armed = null;
-      this.#outboxDue = false;
+      // Rolled back: nothing that was remembered from inside it can be relied on.
+      this.disarmed();
+      this.config.forget();
+      this.receipts.forget();
       throw error;
     }
   }
@@ -87,6 +102,11 @@ export class Vault {
   /** The alarm has fired, or may have: whatever was set is gone. */
   disarmed(): void {
     this.#armed = null;
+    this.#outboxDue = false;
+  }
+
+  /** The outbox's job is gone: the next receipt must make it anew. Call in the block that took it away. */
+  outboxEmptied(): void {
     this.#outboxDue = false;
   }
 
@@ -104,7 +124,10 @@ export class Vault {
   }
 
   #arm(): void {
-    const due = this.journal.nextDue();
+    // One that should have fired long ago was given up by the platform (after six failures): nothing is set any more.
+    if (this.#armed !== null && this.#armed < this.ports.clock.now() - OVERDUE) this.#armed = null;
+    const written = this.journal.takeEarliest();
+    const due = this.#armed === null ? this.journal.nextDue() : written;
     if (due === null) return;
     const at = Math.max(due, this.ports.clock.now() + 1);
     if (this.#armed !== null && this.#armed <= at) return;
@@ -112,25 +135,47 @@ export class Vault {
     this.#armed = at;
   }
 
-  /** Opens the record key, which every block that seals or unseals needs. @returns why nothing can be done, or null */
+  /** Opens the record keys, which every block that seals or unseals needs. @returns why nothing can be done, or null */
   async ready(): Promise<Code | null> {
     const wallet = this.wallet();
     if (wallet === null) return "not_found";
-    if (this.#key?.id === wallet.record_key_id) return null;
-    this.#opening ??= this.#open(wallet).finally(() => { this.#opening = null; });
+    if (this.#keys.isCurrent(wallet.record_key_id)) return null;
+    await this.openKeys();
+    return this.#keys.isCurrent(this.wallet()?.record_key_id ?? 0) ? null : "envelope_unopenable";
+  }
+
+  /** Also former keys that did not open before. */
+  async openKeys(): Promise<void> {
+    const wallet = this.wallet();
+    if (wallet === null) return;
+    this.#opening ??= this.#keys.open(wallet).finally(() => { this.#opening = null; });
     await this.#opening;
-    return this.#key === null ? "envelope_unopenable" : null;
   }
 
-  async #open(wallet: WalletRow): Promise<void> {
-    const bytes = await this.ports.keys.unwrap(wallet.kek_version, wallet.record_key_wrapped, `${wallet.owner}/${wallet.wallet_id}`).catch(() => null);
-    this.#key = bytes === null ? null : { id: wallet.record_key_id, bytes };
+  /** The key that seals, or the one that `sealed` names. @throws Error when {@link ready} was not asked first */
+  key(sealed: Uint8Array | null = null): OpenKey {
+    const key = this.#keys.for(sealed);
+    if (key === null) throw new Error("the record key is not open");
+    return key;
   }
 
-  /** @throws Error when {@link ready} was not asked first */
-  key(): OpenKey {
-    if (this.#key === null) throw new Error("the record key is not open");
-    return this.#key;
+  openKey(id: number): OpenKey | null {
+    return this.#keys.get(id);
+  }
+
+  /** After the commit of a rotation. */
+  sealWith(key: OpenKey): void {
+    this.#keys.sealWith(key);
+  }
+
+  forgetFormer(): void {
+    this.#keys.forgetFormer();
+  }
+
+  /** Overwritten and gone; {@link ready} opens them again for whoever still has to record something. */
+  forgetKeys(): void {
+    this.#keys.forget();
+    this.credentials.forgetOpened();
   }
 
   nonce(): Uint8Array {
@@ -203,7 +248,7 @@ export class Vault {
 
   /** Hands a credential to the purchase. A paid one goes by the receipt of its payment, a stored one gets a `cached` receipt. */
   hand(row: PurchaseRow, credential: CredentialRow): Credential | null {
-    const authorization = this.credentials.authorization(this.key(), credential);
+    const authorization = this.credentials.authorization(this.key(credential.sealed), credential);
     if (authorization === null) return null;
     const own = credential.purchase_id === row.id;
     const payment = own ? this.journal.payment(row.id) : null;

@@ -8,12 +8,17 @@ import type { LightningNode, NodePayment } from "../lightning-node.ts";
 import { field, readPayment, readRefusal, type LndReply } from "./lnd-payment.ts";
 import { connectLnd, expectOk, LndUnreachable, text, urlBase64OfHex, type LndConnection, type LndRest } from "./lnd-rest.ts";
 
-/** All that paying needs; a payer's macaroon opens no channel, makes no invoice, sees no other payment than those it can name. */
-const PAYER_RIGHTS = ["/routerrpc.Router/SendPaymentV2", "/routerrpc.Router/TrackPaymentV2", "/lnrpc.Lightning/ChannelBalance"];
+/** All that an executor needs; its macaroon opens no channel, makes no address, sees no other payment or invoice than those it can name. */
+const PAYER_RIGHTS = [
+  "/routerrpc.Router/SendPaymentV2",
+  "/routerrpc.Router/TrackPaymentV2",
+  "/lnrpc.Lightning/ChannelBalance",
+  "/lnrpc.Lightning/AddInvoice",
+];
 
 /**
  * @param admin a connection that may bake macaroons
- * @returns the same node with a macaroon that can send, track and read the channel balance
+ * @returns the same node with a macaroon that can send, track, read the channel balance and make an invoice
  */
 export async function payerConnection(admin: LndRest): Promise<LndConnection> {
   const permissions = PAYER_RIGHTS.map((action) => ({ entity: "uri", action }));
@@ -92,6 +97,11 @@ export function lndNode(connection: LndConnection): LightningNode & { close(): v
       const local = Number(text(field(balance, "local_balance"), "msat"));
       if (!isMsat(local)) throw new LndUnreachable("lnd's balance is not an amount");
       return msat(local);
+    },
+    async receive({ amountMsat, description }) {
+      const made = await lnd.call("/v1/invoices", { value_msat: String(amountMsat), memo: description });
+      if (made.kind === "refused") throw new LndUnreachable("lnd made no invoice");
+      return { bolt11: text(made.value, "payment_request") };
     },
     close: () => lnd.close(),
   };

@@ -22,10 +22,16 @@ export interface WorkerdOptions {
   readonly vars: Readonly<Record<string, string>>;
   /** 0 or absent: any free one. */
   readonly port?: number;
+  /** Takes the bundles that an earlier start in the same folder has left there: a restart, not a deployment. */
+  readonly reuseBundle?: boolean;
   /** Another Worker than the project's own: path of its wrangler.toml. */
   readonly wrangler?: string;
   /** A second Worker, such as the chat Worker, from its own wrangler.toml; `props` replaces that file's for every service binding. */
-  readonly chat?: { readonly wrangler: string; readonly props?: Readonly<Record<string, unknown>>; readonly vars?: Readonly<Record<string, string>> };
+  readonly chat?: {
+    readonly wrangler: string;
+    readonly props?: Readonly<Record<string, unknown>>;
+    readonly vars?: Readonly<Record<string, string>>;
+  };
 }
 
 export interface RunningWorkerd {
@@ -58,27 +64,41 @@ export async function startWorkerd(options: WorkerdOptions): Promise<RunningWork
   const dir = resolve(options.dir);
   const stateDir = join(dir, "state");
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  const workers = [await prepare(dir, resolve(options.wrangler ?? join(ROOT, "wrangler.toml")), options.vars, options.port ?? 0, undefined)];
-  if (options.chat !== undefined) workers.push(await prepare(dir, resolve(options.chat.wrangler), options.chat.vars ?? {}, 0, options.chat.props));
+  const reuse = options.reuseBundle ?? false;
+  const workers = [
+    await prepare(dir, reuse, resolve(options.wrangler ?? join(ROOT, "wrangler.toml")), options.vars, options.port ?? 0, undefined),
+  ];
+  if (options.chat !== undefined)
+    workers.push(await prepare(dir, reuse, resolve(options.chat.wrangler), options.chat.vars ?? {}, 0, options.chat.props));
   const config = join(dir, "config.capnp");
   writeFileSync(config, capnpConfig(workers, stateDir), { mode: 0o600 });
 
   const log = join(dir, "worker.log");
   const logFile = openSync(log, "a", 0o600);
   // Control messages (one JSON line per listening socket) come on descriptor 3.
-  const child = spawn(workerdBinary(), ["serve", "--experimental", "--control-fd=3", config, "config"], { stdio: ["ignore", logFile, logFile, "pipe"], cwd: dir });
+  const child = spawn(workerdBinary(), ["serve", "--experimental", "--control-fd=3", config, "config"], {
+    stdio: ["ignore", logFile, logFile, "pipe"],
+    cwd: dir,
+  });
   closeSync(logFile);
   const exited = new Promise<string>((done) => child.once("exit", (code, signal) => done(signal ?? String(code))));
   const stderr = (): string => (existsSync(log) ? readFileSync(log, "utf8") : "");
   const before = stderr().length;
   endWithParent(child, exited);
 
-  const ports = await listening(child, exited, workers.map((worker) => worker.name)).catch(async (cause: unknown) => {
+  const ports = await listening(
+    child,
+    exited,
+    workers.map((worker) => worker.name),
+  ).catch(async (cause: unknown) => {
     child.kill("SIGKILL");
     await exited;
     const said = stderr().slice(before);
     if (/already in use|EADDRINUSE/iu.test(said)) throw new WorkerdError("port_in_use", `Port ${options.port ?? 0} is in use.`);
-    throw new WorkerdError("start_failed", `workerd did not start (${cause instanceof Error ? cause.message : "unknown"}): ${said.trim().split("\n").slice(-3).join(" | ")}`);
+    throw new WorkerdError(
+      "start_failed",
+      `workerd did not start (${cause instanceof Error ? cause.message : "unknown"}): ${said.trim().split("\n").slice(-3).join(" | ")}`,
+    );
   });
   const [main, chat] = workers.map((worker) => `http://127.0.0.1:${ports.get(worker.name) ?? 0}`);
   const kill = async (signal: NodeJS.Signals): Promise<void> => {
@@ -101,13 +121,25 @@ export async function startWorkerd(options: WorkerdOptions): Promise<RunningWork
   };
 }
 
-async function prepare(dir: string, wranglerPath: string, vars: Readonly<Record<string, string>>, port: number, props: Readonly<Record<string, unknown>> | undefined): Promise<ConfiguredWorker> {
+async function prepare(
+  dir: string,
+  reuse: boolean,
+  wranglerPath: string,
+  vars: Readonly<Record<string, string>>,
+  port: number,
+  props: Readonly<Record<string, unknown>> | undefined,
+): Promise<ConfiguredWorker> {
   const facts = wranglerFacts(readFileSync(wranglerPath, "utf8"));
   const module = `${facts.name}.js`;
-  const bundle = await bundleWorker(resolve(dirname(wranglerPath), facts.main)).catch((cause: unknown) => {
-    throw new WorkerdError("build_failed", `The Worker does not build: ${cause instanceof Error ? (cause.message.split("\n")[1] ?? cause.message) : "unknown"}`);
-  });
-  writeFileSync(join(dir, module), bundle.code);
+  if (!reuse || !existsSync(join(dir, module))) {
+    const bundle = await bundleWorker(resolve(dirname(wranglerPath), facts.main)).catch((cause: unknown) => {
+      throw new WorkerdError(
+        "build_failed",
+        `The Worker does not build: ${cause instanceof Error ? (cause.message.split("\n")[1] ?? cause.message) : "unknown"}`,
+      );
+    });
+    writeFileSync(join(dir, module), bundle.code);
+  }
   return {
     name: facts.name,
     module,
@@ -125,7 +157,9 @@ function workerdBinary(): string {
     // workerd is wrangler's dependency, not ours: resolved from there, so the two can never differ.
     const fromWrangler = createRequire(require.resolve("wrangler/package.json"));
     const workerd = fromWrangler.resolve("workerd/package.json");
-    const native = createRequire(workerd).resolve(`@cloudflare/workerd-${process.platform}-${process.arch === "x64" ? "64" : process.arch}/bin/workerd`);
+    const native = createRequire(workerd).resolve(
+      `@cloudflare/workerd-${process.platform}-${process.arch === "x64" ? "64" : process.arch}/bin/workerd`,
+    );
     return native;
   } catch {
     throw new WorkerdError("not_installed", "workerd is not installed for this platform: run `npm ci` first.");
@@ -152,7 +186,9 @@ async function listening(child: ChildProcess, exited: Promise<string>, names: re
     });
   });
   const gone = exited.then((how) => Promise.reject(new Error(`it ended with ${how}`)));
-  const late = new Promise<never>((_, fail) => (timer = setTimeout(() => fail(new Error(`not ready within ${READY_WITHIN_MS} ms`)), READY_WITHIN_MS)));
+  const late = new Promise<never>(
+    (_, fail) => (timer = setTimeout(() => fail(new Error(`not ready within ${READY_WITHIN_MS} ms`)), READY_WITHIN_MS)),
+  );
   try {
     await Promise.race([ready, gone, late]);
   } finally {
@@ -163,7 +199,14 @@ async function listening(child: ChildProcess, exited: Promise<string>, names: re
 }
 
 function isListen(message: unknown): message is { readonly event: "listen"; readonly socket: string; readonly port: number } {
-  return typeof message === "object" && message !== null && "event" in message && message.event === "listen" && "socket" in message && "port" in message;
+  return (
+    typeof message === "object" &&
+    message !== null &&
+    "event" in message &&
+    message.event === "listen" &&
+    "socket" in message &&
+    "port" in message
+  );
 }
 
 /**
@@ -171,7 +214,9 @@ function isListen(message: unknown): message is { readonly event: "listen"; read
  * only we have: when we are gone, however that came, its `read` ends and it ends workerd by pid.
  */
 function endWithParent(child: ChildProcess, exited: Promise<string>): void {
-  const guard = spawn("/bin/sh", ["-c", 'read -r _; kill -KILL "$1"', "guard", String(child.pid ?? 0)], { stdio: ["pipe", "ignore", "ignore"] });
+  const guard = spawn("/bin/sh", ["-c", 'read -r _; kill -KILL "$1"', "guard", String(child.pid ?? 0)], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
   guard.unref();
   guard.on("error", () => undefined);
   guard.stdin?.on("error", () => undefined);

@@ -4,7 +4,7 @@ import { base64 } from "@scure/base";
 import { expect, it } from "vitest";
 import { nodeCipher } from "../../durable-objects/cipher.ts";
 import { webCryptoKeks } from "../../durable-objects/kek-webcrypto.ts";
-import { openEnvelope, sealEnvelope, wrapRecordKey } from "../../lightning/envelope.ts";
+import { openEnvelope, reencryptEnvelope, rewrapEnvelope, sealEnvelope, wrapRecordKey } from "../../lightning/envelope.ts";
 import type { KeyRing } from "../../lightning/kek.ts";
 import { openRecord, sealRecord } from "../../lightning/seal.ts";
 import * as vectors from "../support/custody-vectors.ts";
@@ -45,4 +45,16 @@ it("workerd's WebCrypto wraps and unwraps to the same bytes, and refuses another
     ok: false,
     code: "envelope_unopenable",
   });
+});
+
+it("workerd rotates to the same bytes: the key-encryption key and the data key", async () => {
+  const both = async (): Promise<KeyRing> => {
+    const keks = await webCryptoKeks({ WALLET_KEK_V1: vectors.KEK_BASE64, WALLET_KEK_V2: vectors.KEK_2_BASE64 }, vectors.countingRandom(0xc0));
+    if (!keks.ok) throw new Error(keks.detail);
+    return keks.value;
+  };
+  const keks = await both();
+  expect(await rewrapEnvelope(keks, keks.current, vectors.ENVELOPE, vectors.BINDING)).toEqual({ ok: true, value: vectors.REWRAPPED });
+  const again = { cipher: nodeCipher, keks: await both(), random: vectors.countingRandom(0x60) };
+  expect(await reencryptEnvelope(again, vectors.ENVELOPE, vectors.BINDING)).toEqual({ ok: true, value: vectors.REENCRYPTED });
 });

@@ -124,11 +124,19 @@ export function lndNodeTests(world: () => RegtestSandbox): void {
     expect(await node.spendableMsat()).toBe(balance);
   });
 
-  test("the payer's macaroon pays and looks up, and does nothing else", async () => {
+  test("an invoice to fund the payer is for the amount that was asked", async () => {
+    const { bolt11 } = await node.receive({ amountMsat: msat(2_000), description: "Lightning Worker w1" });
+    expect(decodeBolt11(bolt11)).toMatchObject({
+      ok: true,
+      invoice: { network: "regtest", amountMsat: 2_000, description: "Lightning Worker w1" },
+    });
+  });
+
+  test("the payer's macaroon pays, looks up and makes an invoice, and does nothing else", async () => {
     const { payerConnection } = world().network;
     const lnd = connectLnd(payerConnection);
     const refused = { kind: "refused", message: "permission denied" };
-    expect(await lnd.call("/v1/invoices", { value: "1" })).toMatchObject(refused);
+    expect(await lnd.call("/v1/invoices")).toMatchObject(refused);
     expect(await lnd.call("/v1/payments")).toMatchObject(refused);
     expect(await lnd.call("/v1/getinfo")).toMatchObject(refused);
     expect(await lnd.call("/v1/newaddress")).toMatchObject(refused);

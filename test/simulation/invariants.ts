@@ -81,7 +81,9 @@ export class Books {
 
   answered(answer: FlowAnswer): void {
     // Codes that say we do not understand ourselves: no fault of the world may bring them about.
-    if (answer.kind === "problem" && ["internal", "invalid_request", "not_found", "forbidden", "unauthorized", "envelope_unopenable", "policy_unreadable"].includes(answer.code)) throw this.#broken(`a caller was told "${answer.code}": ${answer.detail}`);
+    // Here the keys always open: what cannot be opened is not there.
+    if (answer.kind === "problem" && answer.code === "envelope_unopenable") throw this.#broken(`invariant 6: a caller was told "${answer.code}": ${answer.detail}`);
+    if (answer.kind === "problem" && ["internal", "invalid_request", "not_found", "forbidden", "unauthorized", "policy_unreadable"].includes(answer.code)) throw this.#broken(`a caller was told "${answer.code}": ${answer.detail}`);
     if (answer.kind !== "answer" || (answer.status !== "paid" && answer.status !== "paid_unfulfilled")) return;
     const row = this.#rows().find(({ id }) => id === answer.purchaseId);
     if (row === undefined || this.#world.node.of(row.operation_id)?.state !== "settled") throw this.#broken(`invariant 5: a caller was told "${answer.status}", and the node has not settled`);

@@ -8,7 +8,7 @@ const USAGE = "usage: npm run simulate -- [--seed N] [--purchases N] [--seeds N]
 function whole(text: string | undefined, name: string, otherwise: number): number {
   if (text === undefined) return otherwise;
   if (!/^[0-9]{1,9}$/u.test(text) || Number(text) < 1) {
-    process.stderr.write(`--${name} must be a positive integer\n${USAGE}\n`);
+    process.stderr.write(`--${name} must be a positive integer; ${USAGE}\n`);
     process.exit(2);
   }
   return Number(text);
@@ -18,7 +18,7 @@ function flags() {
   try {
     return parseArgs({ options: { seed: { type: "string" }, purchases: { type: "string" }, seeds: { type: "string" }, trace: { type: "boolean" }, json: { type: "boolean" } } }).values;
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : "bad flags"}\n${USAGE}\n`);
+    process.stderr.write(`${error instanceof Error ? error.message.replaceAll(/\s+/gu, " ") : "bad flags"}; ${USAGE}\n`);
     return process.exit(2);
   }
 }

@@ -1,6 +1,6 @@
 /** Runs the simulation with one planted bug: `node test/simulation/mutate.ts NAME PURCHASES_PER_SEED MOST_SEEDS`; prints one JSON line. */
 import { registerHooks } from "node:module";
-import { COMPANIONS, MUTATIONS } from "./mutations.ts";
+import { MUTATIONS } from "./mutations.ts";
 
 const [name = "", purchases = "40", most = "400"] = process.argv.slice(2);
 const mutation = MUTATIONS.find((each) => each.name === name);
@@ -16,9 +16,7 @@ registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context);
     if (!url.endsWith(mutation.file)) return loaded;
-    let source = edit(String(loaded.source instanceof Uint8Array ? new TextDecoder().decode(loaded.source) : loaded.source), mutation.find, mutation.replace);
-    const companion = COMPANIONS[name];
-    if (companion !== undefined) source = edit(source, companion.find, companion.replace);
+    const source = edit(typeof loaded.source === "string" ? loaded.source : new TextDecoder().decode(loaded.source ?? undefined), mutation.find, mutation.replace);
     applied = true;
     return { ...loaded, source };
   },

@@ -157,7 +157,7 @@ export class World {
   }
 
   #send(index: number, call: FetchCall): void {
-    purchase(this.#flowPorts(), call).then((answer) => this.#answered(index, answer), (error: unknown) => this.scheduler.fail(error));
+    purchase(this.#flowPorts(), call).then((answer) => this.#answered(index, answer)).catch((error: unknown) => this.scheduler.fail(error));
   }
 
   #answered(index: number, answer: FlowAnswer): void {
@@ -230,13 +230,14 @@ export class World {
   }
 
   // ---- around the object
-  #clock(): WalletPorts["clock"] {
+  /** @param alive what a dead instance waits for never comes, its own timers too */
+  #clock(alive: () => boolean = () => true): WalletPorts["clock"] {
     const { scheduler } = this;
     return {
       now: () => scheduler.now,
       timer: (ms) => {
         let cancel = (): void => {};
-        const done = new Promise<void>((resolve) => { cancel = scheduler.after(ms, "timer", resolve).cancel; });
+        const done = new Promise<void>((resolve) => { cancel = scheduler.after(ms, "timer", () => { if (alive()) resolve(); }).cancel; });
         return { done, cancel: () => cancel() };
       },
     };
@@ -282,7 +283,7 @@ export class World {
     return {
       sql,
       alarm: { set: (at) => { if (mine() || generation === -1) sql.setAlarm(at); }, clear: () => { if (mine()) sql.setAlarm(null); } },
-      clock: this.#clock(),
+      clock: this.#clock(mine),
       random: { bytes: (length) => scheduler.choice.bytes(length) },
       sealer: { seal: (key, nonce, context, plain) => sealRecord(nodeCipher, key, nonce, context, plain), open: (key, context, sealed) => openRecord(nodeCipher, key, context, sealed) },
       keys: { wrap: (key) => later("kek", 1, () => ({ kekVersion: "v1", wrapped: Uint8Array.from(key) })), unwrap: (_version, wrapped) => later("kek", scheduler.choice.delay(5), () => Uint8Array.from(wrapped)) },

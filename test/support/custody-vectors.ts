@@ -46,3 +46,21 @@ export const RECORD_CONTEXT = "payment/00000000-0000-4000-8000-000000000000";
 export const RECORD_NONCE = countingRandom(0xa0)(12);
 export const RECORD_PLAIN = utf8ToBytes("0201036c6e64");
 export const SEALED_RECORD = "010102a0a1a2a3a4a5a6a7a8a9aaabbeb492a311602259a126dd9b79c16b3fe3f031c3f38ef2a718b49f21";
+
+/** The envelope after a rotation of the key-encryption key: 32 bytes counting down from 0xff, version 2; the wrapping nonce again c0 c1 …. */
+export const KEK_2_BASE64 = "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA=";
+export const REWRAPPED: Envelope = {
+  ...ENVELOPE,
+  kekVersion: "v2",
+  wrappedDataKey: "wMHCw8TFxsfIycrLN/4b/LXqBvLk3LHEXCcBuUIoueBRPNQ7JL6o2zm8p9SSAoot0gsf6al973UkevNI",
+};
+
+/** And after a rotation of the data key, made with both versions at hand: data key and content nonce count up from 60. */
+export const REENCRYPTED: Envelope = {
+  ...ENVELOPE,
+  kekVersion: "v2",
+  wrappedDataKey: "wMHCw8TFxsfIycrLd75bvPWqRrKknPGEHGdB+QJo+aARfJR7ZP7om3n855QF63LR8q+pA1uZEXDhAUCQ",
+  nonce: "gIGCg4SFhoeIiYqL",
+  ciphertext:
+    "Q128dxvsOsHxDuSNlqA17g90i2AL4A3Jl5t3RCstyVTliWITvtw8yT8xbFunuij3tRA6ZL6Yz4Z2FaqDJSklrOz8rfWdElb2+3cy+q8sMjCEdKtVSo5GX9pZVHfOKS7rt4Nk8E1rrvnHLbSdIg==",
+};

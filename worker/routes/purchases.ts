@@ -6,7 +6,8 @@ import { bodyCall, readSteering } from "../call.ts";
 import type { DoorEnv } from "../door.ts";
 import { purchase, quoteFlow } from "../flow.ts";
 import type { QuoteFlowAnswer } from "../flow-types.ts";
-import { agentOf, agentOnly, body, query } from "../middleware.ts";
+import { balanceResponse } from "../balance.ts";
+import { agentOf, agentOnly, body, publicBase, query } from "../middleware.ts";
 import { receiptsAnswer } from "../receipts-answer.ts";
 
 const asked = body(strict(FetchBody));
@@ -16,7 +17,8 @@ export function purchaseRoutes(app: Hono<DoorEnv>): void {
     const agent = agentOf(c);
     const steering = readSteering(c.req.raw.headers);
     if (!steering.ok) return problemResponse("invalid_request", steering.detail);
-    return flowResponse(await purchase(c.env.door.flow(agent.owner, agent.walletId), bodyCall(agent.auth, c.req.valid("json"), steering.value)));
+    const answer = await purchase(c.env.door.flow(agent.owner, agent.walletId), bodyCall(agent.auth, c.req.valid("json"), steering.value));
+    return flowResponse(answer, publicBase(c));
   });
 
   app.post("/v1/quote", agentOnly, ...asked, async (c) => {
@@ -33,7 +35,8 @@ export function purchaseRoutes(app: Hono<DoorEnv>): void {
 
   app.get("/v1/balance", agentOnly, async (c) => {
     const { owner, walletId, auth } = agentOf(c);
-    return resultResponse(await c.env.door.wallet(owner, walletId).ownStatus(auth), (status) => ({ walletId: status.walletId, balance: status.payer }));
+    const own = await c.env.door.wallet(owner, walletId).ownStatus(auth);
+    return own.ok ? balanceResponse(c.env.door, owner, walletId, own.value.payer) : problemResponse(own.code, own.detail);
   });
 
   app.get("/v1/purchases/:purchaseId", agentOnly, async (c) => {

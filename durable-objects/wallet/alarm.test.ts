@@ -1,0 +1,341 @@
+/** The alarm, the outbox and the journal's clock: what must happen without anybody asking. Invariants 3, 4 and 14. */
+import { afterEach, describe, expect, it } from "vitest";
+import type { ReceiptRecord } from "../../lightning/control-plane.ts";
+import type { Msat } from "../../lightning/msat.ts";
+import type { PaymentOutcome } from "../../lightning/payer.ts";
+import { AGENTS, checkRigs, ORIGIN, POLICY, START, WalletRig } from "../../test/support/wallet-rig.ts";
+import { TIMING } from "./ports.ts";
+
+afterEach(checkRigs);
+
+const codeOf = (answer: { readonly kind: string; readonly code?: string }): string => answer.code ?? answer.kind;
+const { payDeadline, grace } = TIMING;
+
+/** A control plane that takes what continues its chain, as control-plane/contract.ts demands. */
+function store(rig: WalletRig): ReceiptRecord[] {
+  const held: ReceiptRecord[] = [];
+  rig.onIngest = async (records) => {
+    for (const record of records) if (record.receipt.sequence === held.length + 1) held.push(record);
+    return held.length;
+  };
+  return held;
+}
+
+describe("the alarm", () => {
+  it("invariant 4: is set in the block that makes something due, and cleared when nothing is", async () => {
+    const rig = await WalletRig.make();
+    const held = store(rig);
+    expect(rig.sql.alarm).toBeNull();
+    const id = rig.newId();
+    await rig.open(id);
+    expect(rig.sql.alarm).toBe(START + TIMING.openLease);
+    await rig.core.conclude(AGENTS, id, { kind: "free", status: 200 });
+    await rig.runAlarms(TIMING.openLease);
+    expect([rig.sql.alarm, held.length, rig.one("SELECT COUNT(*) AS n FROM due")]).toEqual([null, 1, 0]);
+  });
+
+  it("invariant 4: a new instance sets it again, whatever became of the old one", async () => {
+    const rig = await WalletRig.make();
+    await rig.begin();
+    rig.sql.alarm = null;
+    rig.crash();
+    expect(rig.sql.alarm).toBe(START + payDeadline + grace);
+    rig.sql.alarm = null;
+    await rig.advance(3_600_000);
+    rig.crash();
+    expect(rig.sql.alarm).toBe(rig.now + 1);
+  });
+
+  it("invariant 4: one that the platform dropped is set again by the next call, without a restart", async () => {
+    const rig = await WalletRig.make();
+    await rig.begin();
+    // Never fired: the platform gave up on it.
+    await rig.advance(3_600_000);
+    rig.sql.alarm = null;
+    await rig.open(rig.newId(), { url: `${ORIGIN}/other` });
+    expect(rig.sql.alarm).not.toBeNull();
+    await rig.runAlarms(60_000);
+    expect(rig.lookups.length).toBeGreaterThan(0);
+  });
+
+  it("invariant 4: never throws and always comes again: storage that throws, a payer that throws, keys that do not open", async () => {
+    const rig = await WalletRig.make();
+    const { id } = await rig.begin();
+    rig.crash();
+    await rig.advance(payDeadline + grace);
+    rig.sql.broken = true;
+    await rig.alarm();
+    expect(rig.sql.alarm).not.toBeNull();
+    rig.sql.broken = false;
+    rig.onLookup = () => {
+      throw new Error("no such method");
+    };
+    await rig.alarm();
+    expect([rig.sql.alarm, rig.state(id)]).toEqual([rig.now + 5000, "paying"]);
+    rig.onLookup = () => Promise.reject(new Error("connection refused"));
+    await rig.alarm();
+    expect(rig.state(id)).toBe("payment_unknown");
+    expect(rig.sql.alarm).not.toBeNull();
+    rig.crash();
+    rig.onUnwrap = async () => null;
+    await rig.advance(60_000);
+    await rig.alarm();
+    expect(rig.sql.alarm).toBe(rig.now + 30_000);
+    rig.onUnwrap = async (wrapped) => Uint8Array.from(wrapped);
+    rig.onLookup = async () => ({ kind: "never_seen" });
+    await rig.runAlarms(600_000);
+    expect(rig.state(id)).toBe("failed");
+    expect(rig.logged.join()).not.toContain("connection refused");
+  });
+
+  it("re-arms before it works: a run that dies in the middle is followed by another", async () => {
+    const rig = await WalletRig.make();
+    const offer = rig.offer();
+    const { id } = await rig.begin(offer);
+    rig.crash();
+    await rig.advance(payDeadline + grace);
+    rig.onLookup = () => new Promise(() => {});
+    rig.sql.alarm = null;
+    const dead = rig.core.alarm();
+    await rig.quiet();
+    const net = rig.sql.alarm ?? Infinity;
+    expect(net).toBeLessThanOrEqual(rig.now + 30_000);
+    rig.crash();
+    rig.onLookup = async (operation) => ({
+      kind: "settled",
+      preimage: offer.preimage,
+      feeMsat: 0 as Msat,
+      settledAt: rig.now,
+      reference: operation.operationId,
+    });
+    await rig.runAlarms(30_000);
+    expect(rig.state(id)).toBe("paid");
+    await rig.advance(TIMING.lookupDeadline);
+    await dead;
+  });
+
+  it("is early, late, doubled and at odd times without harm", async () => {
+    const rig = await WalletRig.make();
+    const { id } = await rig.begin();
+    await rig.alarm();
+    await Promise.all([rig.alarm(), rig.alarm()]);
+    expect([rig.state(id), rig.lookups.length]).toEqual(["paying", 0]);
+    await rig.advance(86_400_000);
+    await Promise.all([rig.alarm(), rig.alarm()]);
+    expect([rig.state(id), await rig.told(id)]).toEqual(["failed", ["unknown payment_unknown", "failed payment_failed"]]);
+  });
+
+  it("works off a backlog in batches, without spinning", async () => {
+    const rig = await WalletRig.make();
+    store(rig);
+    const ids = Array.from({ length: 100 }, () => rig.newId());
+    for (const id of ids) await rig.open(id);
+    await rig.advance(TIMING.openLease);
+    const fired = await rig.runAlarms(10_000, 20);
+    expect(ids.filter((id) => rig.state(id) !== "abandoned")).toEqual([]);
+    expect([fired, rig.sql.alarm]).toEqual([7, null]);
+  });
+
+  it("keeps its pace when something cannot be done: a fault is not tried again at once", async () => {
+    const rig = await WalletRig.make();
+    const { id } = await rig.begin();
+    rig.crash();
+    rig.sql.rows("UPDATE payment SET sealed = zeroblob(40)");
+    const preimage = "00".repeat(32);
+    rig.onLookup = async () => {
+      throw new TypeError("odd");
+    };
+    await rig.advance(payDeadline + grace);
+    const settled: PaymentOutcome = { kind: "settled", preimage, feeMsat: 0 as Msat, settledAt: rig.now, reference: "r" };
+    rig.onLookup = async () => settled;
+    const fired = await rig.runAlarms(60_000, 100);
+    expect(fired).toBeLessThan(20);
+    expect(rig.state(id)).toBe("payment_unknown");
+  });
+});
+
+describe("the outbox", () => {
+  const decide = async (rig: WalletRig, count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) await rig.open(rig.newId(), { url: "https://unlisted.example/" });
+  };
+
+  it("invariant 14: every receipt reaches the control plane, in order, once it has been asked for", async () => {
+    const rig = await WalletRig.make();
+    const held = store(rig);
+    await decide(rig, 450);
+    await rig.runAlarms(60_000);
+    expect(held.map(({ receiptId }) => receiptId)).toEqual((await rig.receipts()).map(({ receiptId }) => receiptId));
+    expect(held.length).toBe(450);
+    expect(Math.max(...rig.ingested.map((page) => page.length))).toBe(200);
+    expect(rig.sql.alarm).toBeNull();
+  });
+
+  it("a control plane that is down is asked again, later and later, and then gets everything", async () => {
+    const rig = await WalletRig.make();
+    await decide(rig, 3);
+    const asked: number[] = [];
+    rig.onIngest = async () => {
+      asked.push(rig.now);
+      throw new Error("down");
+    };
+    await rig.runAlarms(6 * 3_600_000, 100);
+    const gaps = asked.slice(1).map((at, i) => at - (asked[i] ?? 0));
+    expect(gaps.slice(0, 4)).toEqual([1000, 2000, 4000, 8000]);
+    expect(gaps.at(-1)).toBe(TIMING.retryMost);
+    const held = store(rig);
+    await rig.runAlarms(TIMING.retryMost);
+    expect([held.length, rig.sql.alarm]).toEqual([3, null]);
+  });
+
+  it("a control plane that never answers holds nothing up", async () => {
+    const rig = await WalletRig.make();
+    await decide(rig, 1);
+    rig.onIngest = () => new Promise(() => {});
+    await rig.advance(TIMING.outboxDelay);
+    const alarm = rig.alarm();
+    await rig.advance(TIMING.controlDeadline);
+    await alarm;
+    expect(rig.sql.alarm).toBe(rig.now + TIMING.retryFirst);
+  });
+
+  it("an acknowledgement that was lost means the same again, which is harmless", async () => {
+    const rig = await WalletRig.make();
+    const held = store(rig);
+    const takes = rig.onIngest;
+    await decide(rig, 5);
+    let lost = 0;
+    rig.onIngest = async (records) => {
+      const answer = await takes(records);
+      if (lost++ < 2) throw new Error("reply lost");
+      return answer;
+    };
+    await rig.runAlarms(60_000);
+    expect([held.length, rig.ingested.map((page) => page.length), rig.sql.alarm]).toEqual([5, [5, 5, 5], null]);
+  });
+
+  it("invariant 14: a control plane that holds less than it once said gets what it lacks, and is not asked forever", async () => {
+    const rig = await WalletRig.make();
+    const held = store(rig);
+    await decide(rig, 6);
+    await rig.runAlarms(10_000);
+    expect(held.length).toBe(6);
+    // Restored from a backup of yesterday.
+    held.splice(2);
+    await decide(rig, 1);
+    await rig.runAlarms(60_000, 20);
+    expect([held.length, rig.sql.alarm]).toEqual([7, null]);
+  });
+
+  it("a control plane that takes nothing is not asked every second", async () => {
+    const rig = await WalletRig.make();
+    rig.onIngest = async () => 0;
+    await decide(rig, 2);
+    await rig.runAlarms(3_600_000, 40);
+    expect(rig.ingested.length).toBeLessThan(25);
+    expect(rig.sql.alarm).not.toBeNull();
+  });
+
+  it("a control plane that claims more than there is does not silence later receipts", async () => {
+    const rig = await WalletRig.make();
+    rig.onIngest = async () => 1000;
+    await decide(rig, 2);
+    await rig.runAlarms(10_000);
+    const before = rig.ingested.length;
+    await decide(rig, 1);
+    await rig.runAlarms(10_000);
+    expect(
+      rig.ingested
+        .slice(before)
+        .flat()
+        .map(({ receipt }) => receipt.sequence),
+    ).toEqual([3]);
+  });
+
+  it("a receipt written while the control plane answers is sent too, at whatever instant it was written", async () => {
+    for (let microtasks = 0; microtasks < 16; microtasks++) {
+      const rig = await WalletRig.make();
+      const held = store(rig);
+      const takes = rig.onIngest;
+      const late = rig.newId();
+      await rig.open(late);
+      await decide(rig, 1);
+      let once = true;
+      rig.onIngest = async (records) => {
+        const answer = await takes(records);
+        if (once) {
+          once = false;
+          let wait = Promise.resolve();
+          for (let i = 0; i < microtasks; i++) wait = wait.then(() => {});
+          void wait.then(() => rig.core.conclude(AGENTS, late, { kind: "free", status: 200 }));
+        }
+        return answer;
+      };
+      await rig.runAlarms(60_000);
+      expect([held.length, rig.sql.alarm], `after ${microtasks} microtasks`).toEqual([2, null]);
+    }
+  });
+
+  it("a receipt written in the instant after everything was acknowledged is sent too", async () => {
+    for (let microtasks = 0; microtasks < 24; microtasks++) {
+      const rig = await WalletRig.make();
+      const held = store(rig);
+      // In one run the alarm writes a receipt (nothing came of what was paid), sends it, and is told that this was the last.
+      const { id, answer } = await rig.begin();
+      await rig.sent[0]?.settle();
+      await answer;
+      const late = rig.newId();
+      await rig.open(late, { url: "https://other.example/" });
+      rig.sql.rows("UPDATE purchase SET due_at = ? WHERE id = ?", rig.now + 5000, id);
+      rig.sql.rows("UPDATE due SET at = ?", rig.now + 5000);
+      await rig.advance(5000);
+      const takes = rig.onIngest;
+      rig.onIngest = async (records) => {
+        let wait = Promise.resolve();
+        for (let i = 0; i < microtasks; i++) wait = wait.then(() => {});
+        void wait.then(() => rig.core.conclude(AGENTS, late, { kind: "free", status: 200 }));
+        rig.onIngest = takes;
+        return takes(records);
+      };
+      await rig.alarm();
+      await rig.runAlarms(60_000);
+      expect(held.map(({ receipt }) => receipt.kind).sort(), `after ${microtasks} microtasks`).toEqual(["free", "paid", "unfulfilled"]);
+    }
+  });
+
+  it("says how many rows are open, so that the cron can wake a wallet whose alarm was lost", async () => {
+    const rig = await WalletRig.make();
+    store(rig);
+    await rig.begin();
+    await rig.sent[0]?.lose();
+    await rig.runAlarms(2000);
+    expect(rig.snapshots.at(-1)?.openRows).toBe(1);
+    await rig.runAlarms(600_000);
+    expect(rig.snapshots.at(-1)?.openRows).toBe(0);
+  });
+});
+
+describe("the journal's clock", () => {
+  it("invariant 3: `now` is never earlier than the journal's last instant, whatever the host's clock does", async () => {
+    const rig = await WalletRig.make({ budgets: { agents: { ...POLICY, hourMsat: 30_000 as Msat } } });
+    await rig.buy(rig.offer({ service: "a" }));
+    rig.now -= 2 * 3_600_000;
+    // Were it believed, this payment would fall into an hour of its own.
+    const { answer } = await rig.begin(rig.offer({ service: "b", expirySeconds: 86_400 }), { url: `${ORIGIN}/b` });
+    expect(codeOf(await answer)).toBe("budget_exceeded");
+    rig.crash();
+    const after = await rig.begin(rig.offer({ service: "c", expirySeconds: 86_400 }), { url: `${ORIGIN}/c` });
+    expect(codeOf(await after.answer)).toBe("budget_exceeded");
+    const instants = (await rig.receipts()).map(({ receipt }) => receipt.at);
+    expect(instants).toEqual(instants.toSorted());
+    expect(rig.one("SELECT MIN(opened_at) AS n FROM purchase")).toBe(START);
+  });
+
+  it("invariant 11: a clock set back does not make old switches young", async () => {
+    const rig = await WalletRig.make();
+    await rig.buy();
+    rig.security = { ...rig.security, globalPause: true, version: 2 };
+    rig.now -= 1;
+    const { answer } = await rig.begin(rig.offer({ service: "x" }), { url: `${ORIGIN}/x` });
+    expect([codeOf(await answer), rig.sent.length]).toEqual(["global_pause_active", 1]);
+  });
+});

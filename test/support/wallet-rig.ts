@@ -1,0 +1,506 @@
+/**
+ * One Wallet core over `node:sqlite` with every port in the test's hand: the clock moves, timers fire, orders are answered and the object
+ * dies only when the test says so. The simulation chooses what happens; here a test writes it down. A dead instance keeps running, as a
+ * superseded one does, but its storage throws.
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import { nodeCipher } from "../../durable-objects/cipher.ts";
+import { WalletCore } from "../../durable-objects/wallet/core.ts";
+import { TIMING, type Timing, type WalletPorts } from "../../durable-objects/wallet/ports.ts";
+import type { ReceiptRecord, SecurityState, WalletRecord, WalletSnapshot } from "../../lightning/control-plane.ts";
+import type { Envelope } from "../../lightning/envelope.ts";
+import type { Msat } from "../../lightning/msat.ts";
+import type { OperationRef, Payer, PaymentOrder, PaymentOutcome } from "../../lightning/payer.ts";
+import type { Policy } from "../../lightning/policy.ts";
+import type { State } from "../../lightning/purchase.ts";
+import { GENESIS, verifyChain } from "../../lightning/receipt.ts";
+import { openRecord, sealRecord } from "../../lightning/seal.ts";
+import type { Auth, OpenAnswer, OpenRequest, PayAnswer, PayRequest } from "../../lightning/wallet-api.ts";
+import { mintBolt11 } from "../../sandbox/mint-bolt11.ts";
+import { mintMacaroon } from "../../sandbox/mint-macaroon.ts";
+import { NodeSql } from "./sql-node.ts";
+
+/** 2027-01-15T08:20:00Z: an hour and a day begin well before and end well after. */
+export const START = Date.UTC(2027, 0, 15, 8, 20);
+export const ORIGIN = "https://seller.example";
+export const WALLET_ID = "w_0123456789abcdef";
+export const AGENTS: Auth = { kind: "binding", budget: "agents" };
+
+export const POLICY: Policy = {
+  hosts: { mode: "listed", allow: ["seller.example", "other.example"], block: [], unknown: "deny" },
+  fee: { floorMsat: 1000 as Msat, ppm: 0 },
+  opaqueTokens: "deny",
+  network: "regtest",
+};
+
+/** Storage whose alarm joins the transaction, as an object's does, and that can be made to throw. */
+class RigSql extends NodeSql {
+  alarm: number | null = null;
+  writes = 0;
+  broken = false;
+
+  override rows<T>(...args: Parameters<NodeSql["rows"]>): T[] {
+    if (this.broken) throw new Error("the storage is broken");
+    return super.rows<T>(...args);
+  }
+
+  override transaction<T>(body: () => T): T {
+    if (this.broken) throw new Error("the storage is broken");
+    const before = this.alarm;
+    try {
+      return super.transaction(body);
+    } catch (error) {
+      this.alarm = before;
+      throw error;
+    }
+  }
+
+  protected override onWrite(): void {
+    this.writes++;
+  }
+}
+
+export interface Offer {
+  readonly challenge: string;
+  readonly token: string;
+  readonly invoice: string;
+  readonly paymentHash: string;
+  readonly preimage: string;
+}
+
+export interface OfferPlan {
+  readonly amountMsat?: number;
+  /** The services caveat; null for none. */
+  readonly service?: string | null;
+  /** Epoch ms, as a caveat in whole seconds. */
+  readonly validUntil?: number;
+  readonly expirySeconds?: number;
+  readonly network?: Policy["network"];
+}
+
+/** An order that has left for the payer. */
+export interface Sent {
+  readonly order: PaymentOrder;
+  /** What the journal said of it at the instant the payer was called. */
+  readonly stateThen: string;
+  settle(feeMsat?: number, preimage?: string | null): Promise<void>;
+  answer(outcome: PaymentOutcome): Promise<void>;
+  lose(): Promise<void>;
+}
+
+interface Timed {
+  readonly at: number;
+  readonly fire: () => void;
+}
+
+/** Nothing is ever pruned, so that an idle wallet has no alarm at all. */
+const FOREVER: Timing = { ...TIMING, keepUnpaid: Infinity, keepReceipts: Infinity, keepSecrets: Infinity };
+
+export interface RigOptions {
+  readonly policy?: Policy;
+  readonly budgets?: Readonly<Record<string, Policy>>;
+  readonly timing?: Partial<Timing>;
+}
+
+/** Every rig of the running test, for {@link checkRigs}. */
+const rigs: WalletRig[] = [];
+
+export class WalletRig {
+  readonly sql = new RigSql();
+  now = START;
+  security: SecurityState = { version: 1, globalPause: false, ownerKillSwitch: false, epoch: 1 };
+  /** How the control plane behaves when asked for the switches. */
+  controlSays: "the state" | "an error" | "nothing" = "the state";
+  securityAsked = 0;
+  readonly sent: Sent[] = [];
+  /** Orders that have left and are not answered. */
+  running = 0;
+  mostRunning = 0;
+  lookups: OperationRef[] = [];
+  onLookup: (operation: OperationRef) => Promise<PaymentOutcome> = async () => ({ kind: "never_seen" });
+  onPay: (order: PaymentOrder) => Promise<PaymentOutcome> | null = () => null;
+  onUnwrap: (wrapped: Uint8Array) => Promise<Uint8Array | null> = async (wrapped) => Uint8Array.from(wrapped);
+  readonly ingested: (readonly ReceiptRecord[])[] = [];
+  readonly snapshots: WalletSnapshot[] = [];
+  /** Answers with the last sequence number the control plane then holds. */
+  onIngest: (records: readonly ReceiptRecord[]) => Promise<number> = async (records) => records.at(-1)?.receipt.sequence ?? 0;
+  readonly logged: string[] = [];
+  core: WalletCore;
+  readonly #timing: Timing;
+  #generation = 0;
+  #count = 0;
+  #timers: Timed[] = [];
+  readonly #preimages = new Map<string, string>();
+  readonly #secrets = new Set<string>();
+
+  private constructor(timing: Timing) {
+    this.#timing = timing;
+    this.core = this.#boot();
+  }
+
+  /** A wallet with the budget `agents`, unless others are given. */
+  static async make(options: RigOptions = {}): Promise<WalletRig> {
+    const rig = WalletRig.empty({ ...FOREVER, ...options.timing });
+    const { policy = POLICY, budgets = { agents: POLICY } } = options;
+    const record: WalletRecord = {
+      walletId: WALLET_ID,
+      owner: "main",
+      label: "",
+      network: "regtest",
+      backend: "http-executor",
+      epoch: 1,
+      walletSource: "embedded_envelope",
+      createdAt: START,
+    };
+    const made = await rig.core.create(record, { walletId: WALLET_ID, owner: "main" } as Envelope, policy);
+    if (!made.ok) throw new Error(made.detail);
+    for (const [name, its] of Object.entries(budgets)) {
+      const put = await rig.core.putBudget(name, its, false);
+      if (!put.ok) throw new Error(put.detail);
+    }
+    return rig;
+  }
+
+  /** An object that nobody has created a wallet in. */
+  static empty(timing: Timing = FOREVER): WalletRig {
+    const rig = new WalletRig(timing);
+    rigs.push(rig);
+    return rig;
+  }
+
+  // ---- time
+
+  /** Until every microtask has run. No time passes. */
+  async quiet(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
+  /** Moves the clock, firing timers on the way; the alarm is the platform's and fires only by {@link alarm} or {@link runAlarms}. */
+  async advance(ms: number): Promise<void> {
+    // What was set off before happens before time passes.
+    await this.quiet();
+    const until = this.now + ms;
+    for (;;) {
+      const next = this.#timers.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0];
+      if (next === undefined) break;
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.now = Math.max(this.now, next.at);
+      next.fire();
+      await this.quiet();
+    }
+    this.now = Math.max(this.now, until);
+    await this.quiet();
+  }
+
+  /** The platform fires the alarm, whatever the time: a fired alarm is gone. */
+  async alarm(): Promise<void> {
+    this.sql.alarm = null;
+    await this.core.alarm();
+    await this.quiet();
+  }
+
+  /** Lets time pass with alarms firing when they are due. @returns how many fired */
+  async runAlarms(ms: number, most = 1000): Promise<number> {
+    const until = this.now + ms;
+    let fired = 0;
+    while (this.sql.alarm !== null && this.sql.alarm <= until) {
+      if (fired++ === most) throw new Error(`more than ${most} alarms in ${ms} ms: it spins`);
+      await this.advance(Math.max(0, this.sql.alarm - this.now));
+      await this.alarm();
+    }
+    await this.advance(until - this.now);
+    return fired;
+  }
+
+  /** The instance dies between two turns; the next call makes a new one over what has been written. */
+  crash(): void {
+    this.#generation++;
+    this.running = 0;
+    this.core = this.#boot();
+  }
+
+  // ---- buying
+
+  newId(): string {
+    return `00000000-0000-4000-8000-${String(++this.#count).padStart(12, "0")}`;
+  }
+
+  offer({ amountMsat = 20_000, service = "joke", validUntil, expirySeconds = 3600, network = "regtest" }: OfferPlan = {}): Offer {
+    const serial = `offer ${++this.#count}`;
+    const preimage = sha256(utf8ToBytes(serial));
+    const paymentHash = bytesToHex(sha256(preimage));
+    const token = mintMacaroon({
+      rootKey: new Uint8Array(32),
+      paymentHash,
+      tokenId: sha256(preimage),
+      caveats: [
+        ...(service === null ? [] : [{ condition: "services", value: `${service}:0` }]),
+        ...(validUntil === undefined ? [] : [{ condition: "valid_until", value: String(Math.floor(validUntil / 1000)) }]),
+      ],
+    });
+    const invoice = mintBolt11({
+      network,
+      amountMsat,
+      paymentHash,
+      paymentSecret: new Uint8Array(32),
+      description: serial,
+      timestamp: Math.floor(this.now / 1000),
+      expirySeconds,
+      nodeSecretKey: new Uint8Array(32).fill(1),
+      sign: false,
+    });
+    const hex = bytesToHex(preimage);
+    this.#preimages.set(paymentHash, hex);
+    for (const secret of [hex, token, invoice]) this.#secrets.add(secret);
+    return { challenge: `L402 macaroon="${token}", invoice="${invoice}"`, token, invoice, paymentHash, preimage: hex };
+  }
+
+  open(purchaseId: string, given: Partial<OpenRequest> = {}): Promise<OpenAnswer> {
+    return this.core.open({
+      purchaseId,
+      auth: AGENTS,
+      method: "GET",
+      url: `${ORIGIN}/joke`,
+      bodySha256: null,
+      idempotencyKey: null,
+      maxMsat: null,
+      subject: null,
+      waitMs: 45_000,
+      ...given,
+    });
+  }
+
+  pay(purchaseId: string, challenge: string, given: Partial<PayRequest> = {}): Promise<PayAnswer> {
+    const answer = this.core.pay({ purchaseId, auth: AGENTS, challenge, refusedCredentialId: null, waitMs: 45_000, ...given });
+    // A caller whose instance dies gets no answer; a test that does not wait for one is not told twice.
+    answer.catch(() => {});
+    return answer;
+  }
+
+  /** Opens and pays; returns when nothing more happens by itself. The answer stays a promise: the payer has not spoken. */
+  async begin(
+    offer: Offer = this.offer(),
+    given: Partial<OpenRequest> = {},
+  ): Promise<{ readonly id: string; readonly answer: Promise<PayAnswer> }> {
+    const id = this.newId();
+    const opened = await this.open(id, given);
+    if (opened.kind !== "fetch") throw new Error(`not opened: ${opened.kind} ${opened.code}`);
+    const answer = this.pay(id, offer.challenge, given.waitMs === undefined ? {} : { waitMs: given.waitMs });
+    await this.quiet();
+    return { id, answer };
+  }
+
+  /** A whole purchase, paid and delivered. @returns its id and the credential's */
+  async buy(
+    offer: Offer = this.offer(),
+    given: Partial<OpenRequest> = {},
+  ): Promise<{ readonly id: string; readonly credentialId: string }> {
+    const { id, answer } = await this.begin(offer, given);
+    await this.sent.at(-1)?.settle();
+    const paid = await answer;
+    if (paid.kind !== "credential") throw new Error(`not paid: ${paid.code}`);
+    await this.deliver(id, paid.credential.id);
+    return { id, credentialId: paid.credential.id };
+  }
+
+  deliver(purchaseId: string, credentialId: string | null, status = 200): Promise<void> {
+    return this.core.delivered(AGENTS, [{ purchaseId, credentialId, status, bytes: 2, sha256: "00".repeat(32), complete: true }]);
+  }
+
+  // ---- looking
+
+  state(purchaseId: string): State | null {
+    return this.sql.rows<{ state: State }>("SELECT state FROM purchase WHERE id = ?", purchaseId)[0]?.state ?? null;
+  }
+
+  code(purchaseId: string): string | null {
+    return this.sql.rows<{ code: string | null }>("SELECT code FROM purchase WHERE id = ?", purchaseId)[0]?.code ?? null;
+  }
+
+  one(query: string): number {
+    return this.sql.rows<{ n: number }>(query)[0]?.n ?? 0;
+  }
+
+  async receipts(): Promise<readonly ReceiptRecord[]> {
+    const all: ReceiptRecord[] = [];
+    for (let after: number | null = 0; after !== null;) {
+      const page = await this.core.receipts({ after, limit: 200 });
+      if (!page.ok) return [];
+      all.push(...page.value.receipts);
+      after = page.value.next;
+    }
+    return all;
+  }
+
+  /** A purchase's receipts as words: `paid`, `denied wallet_paused`. */
+  async told(purchaseId: string): Promise<readonly string[]> {
+    return (await this.receipts())
+      .filter(({ receipt }) => receipt.purchaseId === purchaseId)
+      .map(({ receipt }) => (receipt.code === null ? receipt.kind : `${receipt.kind} ${receipt.code}`));
+  }
+
+  async walletState(): Promise<string> {
+    const status = await this.core.status();
+    return status.ok ? `${status.value.state}${status.value.pausedBecause === null ? "" : `: ${status.value.pausedBecause}`}` : status.code;
+  }
+
+  /** What must hold at the end of every scenario. */
+  async check(): Promise<void> {
+    this.sql.broken = false;
+    if (this.one("SELECT COUNT(*) AS n FROM sqlite_master WHERE name = 'wallet'") === 0) return;
+    const records = await this.receipts();
+    const fault = verifyChain(records, GENESIS);
+    if (fault !== null) throw new Error(`invariant 14: the chain breaks at line ${fault.line} (${fault.fault})`);
+    const spent = this.one("SELECT COALESCE(SUM(settled_msat), 0) AS n FROM spent WHERE holder = 'wallet' AND hour = -1");
+    const settled = this.one("SELECT COALESCE(SUM(charge_msat + fee_msat), 0) AS n FROM payment WHERE state = 'settled'");
+    if (spent !== settled) throw new Error(`invariant 3: ${spent} msat are booked, ${settled} were settled`);
+    const astray = this.one(
+      "SELECT COUNT(*) AS n FROM payment m JOIN purchase p ON p.id = m.purchase_id WHERE (m.state = 'open') <> (p.state IN ('reserved','paying','payment_unknown'))",
+    );
+    if (astray > 0) throw new Error("invariant 3: money is set aside for a purchase that is over, or not for one that is not");
+    const shown = JSON.stringify([records, this.logged]);
+    for (const secret of this.#secrets) if (shown.includes(secret)) throw new Error("invariant 9: a secret stands in a receipt or a log");
+  }
+
+  // ---- the world
+
+  #boot(): WalletCore {
+    return new WalletCore(this.#ports(this.#generation), this.#timing);
+  }
+
+  #ports(generation: number): WalletPorts {
+    const alive = (): void => {
+      if (generation !== this.#generation) throw new Error("this instance has been superseded");
+    };
+    const { sql } = this;
+    return {
+      sql: {
+        script: (text) => {
+          alive();
+          sql.script(text);
+        },
+        rows: (query, ...bind) => {
+          alive();
+          return sql.rows(query, ...bind);
+        },
+        transaction: (body) => {
+          alive();
+          return sql.transaction(body);
+        },
+      },
+      alarm: {
+        set: (at) => {
+          alive();
+          sql.alarm = at;
+        },
+        clear: () => {
+          alive();
+          sql.alarm = null;
+        },
+      },
+      clock: {
+        now: () => this.now,
+        timer: (ms) => {
+          let timed: Timed | null = null;
+          const done = new Promise<void>((resolve) => {
+            timed = { at: this.now + ms, fire: resolve };
+            this.#timers.push(timed);
+          });
+          return {
+            done,
+            cancel: () => {
+              this.#timers = this.#timers.filter((each) => each !== timed);
+            },
+          };
+        },
+      },
+      random: { bytes: (length) => sha256(utf8ToBytes(`random ${++this.#count}`)).slice(0, length) },
+      sealer: {
+        seal: (key, nonce, context, plain) => sealRecord(nodeCipher, key, nonce, context, plain),
+        open: (key, context, sealed) => openRecord(nodeCipher, key, context, sealed),
+      },
+      keys: {
+        wrap: async (key) => ({ kekVersion: "v1", wrapped: Uint8Array.from(key) }),
+        unwrap: (_version, wrapped) => this.onUnwrap(wrapped),
+      },
+      payer: this.#payer(),
+      control: {
+        security: () => {
+          this.securityAsked++;
+          switch (this.controlSays) {
+            case "the state":
+              return Promise.resolve(this.security);
+            case "an error":
+              return Promise.reject(new Error("the control plane is down"));
+            case "nothing":
+              return new Promise(() => {});
+          }
+        },
+        ingestReceipts: async (_walletId, records) => {
+          this.ingested.push(records);
+          return { acknowledged: await this.onIngest(records) };
+        },
+        putSnapshot: async (snapshot) => {
+          this.snapshots.push(snapshot);
+        },
+      },
+      log: (event, facts) => {
+        this.logged.push(JSON.stringify({ event, ...facts }));
+      },
+    };
+  }
+
+  #payer(): Payer {
+    return {
+      backend: "http-executor",
+      granularity: "msat",
+      pay: (order) => {
+        const own = this.onPay(order);
+        if (own !== null) return own;
+        const { promise, resolve, reject } = Promise.withResolvers<PaymentOutcome>();
+        const stateThen =
+          this.sql.rows<{ state: string }>(
+            "SELECT p.state FROM purchase p JOIN payment m ON m.purchase_id = p.id WHERE m.operation_id = ?",
+            order.operationId,
+          )[0]?.state ?? "not in the journal";
+        this.mostRunning = Math.max(this.mostRunning, ++this.running);
+        const end = async (tell: () => void): Promise<void> => {
+          this.running--;
+          tell();
+          await this.quiet();
+        };
+        this.sent.push({
+          order,
+          stateThen,
+          settle: (feeMsat = 0, preimage = this.#preimages.get(order.paymentHash) ?? null) =>
+            end(() => resolve({ kind: "settled", preimage, feeMsat: feeMsat as Msat, settledAt: this.now, reference: order.operationId })),
+          answer: (outcome) => end(() => resolve(outcome)),
+          lose: () => end(() => reject(new Error("connection reset"))),
+        });
+        return promise;
+      },
+      lookup: (operation) => {
+        this.lookups.push(operation);
+        return this.onLookup(operation);
+      },
+      cancel: async () => "cannot_fence",
+      status: async () => ({
+        backend: "http-executor",
+        online: true,
+        spendableMsat: null,
+        network: "regtest",
+        lastPaymentAt: null,
+        version: null,
+      }),
+    };
+  }
+}
+
+/** For `afterEach`: {@link WalletRig.check} of every rig that the test made. */
+export async function checkRigs(): Promise<void> {
+  for (const rig of rigs.splice(0)) {
+    await rig.check();
+    rig.sql.close();
+  }
+}

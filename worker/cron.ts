@@ -1,0 +1,58 @@
+/**
+ * The cron's round (invariant 4): every owner's wallets that the control plane knows to have open rows are woken. Their alarms should have
+ * done it; this is for one that the platform dropped after its sixth failure. One owner or wallet that cannot be reached stops nobody else's.
+ */
+import type { ControlPlane, PlatformControl } from "../lightning/control-plane.ts";
+import { MAIN_OWNER } from "./principal.ts";
+
+export interface CronPorts {
+  readonly platform: PlatformControl;
+  readonly control: (owner: string) => Pick<ControlPlane, "walletsWithOpenRows">;
+  readonly wake: (owner: string, walletId: string) => Promise<unknown>;
+}
+
+export interface Round {
+  readonly owners: number;
+  readonly open: number;
+  /** Owners and wallets that could not be reached; the next round tries again. */
+  readonly failed: number;
+}
+
+const PAGE = 500;
+/** At once: each owner is a call to an object of his own, and a Worker may have six connections open. */
+const TOGETHER = 16;
+
+export async function wakeOpenWallets(ports: CronPorts): Promise<Round> {
+  const round = { owners: 0, open: 0, failed: 0 };
+  const visit = async (owner: string): Promise<void> => {
+    round.owners += 1;
+    try {
+      const wallets = await ports.control(owner).walletsWithOpenRows();
+      round.open += wallets.length;
+      const woken = await Promise.allSettled(wallets.map((walletId) => ports.wake(owner, walletId)));
+      round.failed += woken.filter(({ status }) => status === "rejected").length;
+    } catch {
+      round.failed += 1;
+    }
+  };
+  // The platform's own owner needs no register: he was here before there was one.
+  await visit(MAIN_OWNER);
+  try {
+    for await (const owners of pages(ports.platform)) {
+      const others = owners.filter((owner) => owner !== MAIN_OWNER);
+      for (let at = 0; at < others.length; at += TOGETHER) await Promise.all(others.slice(at, at + TOGETHER).map(visit));
+    }
+  } catch {
+    round.failed += 1;
+  }
+  return round;
+}
+
+async function* pages(platform: PlatformControl): AsyncGenerator<readonly string[]> {
+  for (let after: string | null = null; ; ) {
+    const page: readonly string[] = await platform.owners({ after, limit: PAGE });
+    yield page;
+    after = page.at(-1) ?? null;
+    if (page.length < PAGE) return;
+  }
+}

@@ -1,0 +1,59 @@
+/** What people decide about agents' payments (invariant 18): approvers and operators; an agent's key is `forbidden` before anything is asked. */
+import type { Context, Hono } from "hono";
+import { sats } from "../../lightning/msat.ts";
+import { APPROVAL_ID, ApprovalsQuery, ApproveBody, WALLET_ID, strict } from "../../lightning/schema.ts";
+import { json, problemResponse, resultResponse } from "../answers.ts";
+import { writeLinkToken } from "../approve/link-token.ts";
+import type { DoorEnv, WalletStub } from "../door.ts";
+import { deciderOf, deciderOnly, optionalBody, publicBase, query } from "../middleware.ts";
+
+interface Named {
+  readonly owner: string;
+  readonly walletId: string;
+  readonly wallet: WalletStub;
+  readonly approvalId: string;
+  readonly by: string;
+}
+
+/** A wallet and an approval of the decider's own owner; null when the path cannot name them. */
+function named(c: Context<DoorEnv>, approvalId: string | null): Named | null {
+  const walletId = c.req.param("walletId") ?? "";
+  if (!WALLET_ID.test(walletId) || (approvalId !== null && !APPROVAL_ID.test(approvalId))) return null;
+  const { owner, by } = deciderOf(c);
+  return { owner, walletId, wallet: c.env.door.wallet(owner, walletId), approvalId: approvalId ?? "", by };
+}
+
+export function approvalRoutes(app: Hono<DoorEnv>): void {
+  app.get("/v1/wallets/:walletId/approvals", deciderOnly, query(strict(ApprovalsQuery)), async (c) => {
+    const at = named(c, null);
+    return at === null ? problemResponse("not_found") : resultResponse(await at.wallet.approvals(c.req.valid("query").state ?? null), (approvals) => ({ approvals }));
+  });
+
+  app.get("/v1/wallets/:walletId/approvals/:approvalId", deciderOnly, async (c) => {
+    const at = named(c, c.req.param("approvalId"));
+    if (at === null) return problemResponse("not_found");
+    const all = await at.wallet.approvals(null);
+    if (!all.ok) return problemResponse(all.code, all.detail);
+    const found = all.value.find(({ approvalId }) => approvalId === at.approvalId);
+    return found === undefined ? problemResponse("not_found") : json(found);
+  });
+
+  app.post("/v1/wallets/:walletId/approvals/:approvalId/approve", deciderOnly, optionalBody(strict(ApproveBody)), async (c) => {
+    const at = named(c, c.req.param("approvalId"));
+    if (at === null) return problemResponse("not_found");
+    const { maxSats } = c.req.valid("json");
+    return resultResponse(await at.wallet.decideApproval(at.approvalId, "approve", at.by, maxSats === undefined ? null : sats(maxSats)));
+  });
+
+  app.post("/v1/wallets/:walletId/approvals/:approvalId/reject", deciderOnly, async (c) => {
+    const at = named(c, c.req.param("approvalId"));
+    return at === null ? problemResponse("not_found") : resultResponse(await at.wallet.decideApproval(at.approvalId, "reject", at.by, null));
+  });
+
+  app.post("/v1/wallets/:walletId/approvals/:approvalId/link", deciderOnly, async (c) => {
+    const at = named(c, c.req.param("approvalId"));
+    if (at === null) return problemResponse("not_found");
+    const made = await at.wallet.approvalLink(at.approvalId);
+    return resultResponse(made, (link) => ({ url: `${publicBase(c)}/approve/${writeLinkToken({ owner: at.owner, walletId: at.walletId, link })}`, expiresAt: link.expiresAt }), 201);
+  });
+}
