@@ -1,15 +1,20 @@
 /**
- * One configuration, six projects. `unit` and `simulation` are pure Node; `workerd` runs its tests inside the engine beside the Worker;
+ * One configuration, seven projects. `unit` and `simulation` are pure Node; `workerd` and `eviction` run theirs inside the engine beside the Worker;
  * `flow`, `kill` and `regtest` drive the whole system from outside, each file with ports and folders of its own.
  * Retries are off everywhere: a test that fails sometimes has found something.
  */
 import { randomBytes } from "node:crypto";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { outside } from "./test/eviction/outside.ts";
 
 const notOurs = ["**/node_modules/**", "**/.wrangler/**", "**/.lightning-worker/**", "**/dist/**"];
 // Worthless keys, new in every run: nothing may come to depend on a value.
 const secrets = { WALLET_KEK_V1: randomBytes(32).toString("base64"), LIGHTNING_OPERATOR_KEY_SHA256: "0".repeat(64) };
+const executor = {
+  OA_LIGHTNING_WALLET_EXECUTOR_BASE_URL: "https://executor.example",
+  OA_LIGHTNING_WALLET_EXECUTOR_AUTH_TOKEN: "worthless",
+};
 
 export default defineConfig({
   test: {
@@ -21,6 +26,16 @@ export default defineConfig({
       {
         plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" }, miniflare: { bindings: secrets } })],
         test: { name: "workerd", include: ["test/worker/**/*.test.ts", "test/object/**/*.test.ts"], exclude: notOurs, testTimeout: 30_000 },
+      },
+      {
+        // The same Worker with a payment backend: the sandbox's, here in Node, where its outbound requests end.
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: { bindings: { ...secrets, ...executor }, outboundService: outside() },
+          }),
+        ],
+        test: { name: "eviction", include: ["test/eviction/**/*.test.ts"], exclude: notOurs, testTimeout: 30_000 },
       },
       { test: { name: "flow", include: ["test/flow/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
       // Real clock and real deadlines: most of the time is spent waiting for alarms.

@@ -10,7 +10,7 @@ export interface Figure {
   readonly id: string;
   readonly name: string;
   readonly value: number;
-  readonly unit: "ms" | "times" | "per_second" | "bytes";
+  readonly unit: "ms" | "times" | "per_second" | "bytes" | "count";
   readonly goal: Goal | null;
 }
 
@@ -40,6 +40,8 @@ function show(value: number, unit: Figure["unit"]): string {
     case "per_second":
       return `${Math.round(value).toLocaleString("en-US")}/s`;
     case "bytes":
-      return `${(value / 1000).toFixed(1)} KB`;
+      return value < 10_000_000 ? `${(value / 1000).toFixed(1)} KB` : `${(value / 1_000_000).toFixed(1)} MB`;
+    case "count":
+      return String(value);
   }
 }

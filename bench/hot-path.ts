@@ -27,7 +27,10 @@ export interface HotPath {
   readonly cached: Way;
 }
 
-export async function hotPath(rig: Rig, size: { readonly rounds: number; readonly alone: number; readonly together: number }): Promise<HotPath> {
+export async function hotPath(
+  rig: Rig,
+  size: { readonly rounds: number; readonly alone: number; readonly together: number },
+): Promise<HotPath> {
   const credential = await rig.buyByHand(PATH);
   const [key = ""] = await rig.keys(1);
   const buyer = new Client(1, isPaid);
@@ -35,10 +38,17 @@ export async function hotPath(rig: Rig, size: { readonly rounds: number; readonl
   buyer.close();
 
   const url = rig.sellerUrl + PATH;
-  const floorWorker = await startWorkerd({ dir: join(rig.dir, "floor"), wrangler: join(import.meta.dirname, "floor-worker/wrangler.toml"), vars: { AUTHORIZATION: credential } });
+  const floorWorker = await startWorkerd({
+    dir: join(rig.dir, "floor"),
+    wrangler: join(import.meta.dirname, "floor-worker/wrangler.toml"),
+    vars: { AUTHORIZATION: credential },
+  });
   const ways = {
     direct: new Turn({ url, method: "GET", headers: { authorization: credential }, body: null }, isOk),
-    floor: new Turn({ url: floorWorker.url, method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ url }) }, isOk),
+    floor: new Turn(
+      { url: floorWorker.url, method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ url }) },
+      isOk,
+    ),
     cached: new Turn(rig.purchase(key, PATH), isCached),
   };
   try {

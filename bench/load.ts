@@ -28,9 +28,18 @@ export class Client {
       const length = body === null ? {} : { "content-length": Buffer.byteLength(body) };
       const outgoing = request(url, { agent: this.#agent, method, headers: { ...headers, ...length } }, (response) => {
         const lightning = response.headers["lightning-status"]?.toString() ?? null;
-        response.resume();
+        const status = response.statusCode ?? 0;
+        const isProblem = response.headers["content-type"] === "application/problem+json";
+        let problem = "";
+        response.on("data", (chunk: Buffer) => {
+          if (isProblem) problem += chunk.toString();
+        });
         response.on("error", fail);
-        response.on("end", () => (this.#right(response.statusCode ?? 0, lightning) ? done() : fail(new Error(`the benchmark got ${response.statusCode ?? 0} ${lightning ?? ""}`))));
+        response.on("end", () =>
+          this.#right(status, lightning)
+            ? done()
+            : fail(new Error(`the benchmark got ${status} ${lightning ?? ""} ${/"code":"[a-z_]+"/u.exec(problem)?.[0] ?? ""}`)),
+        );
       });
       outgoing.on("error", fail);
       outgoing.end(body ?? undefined);

@@ -7,7 +7,11 @@ const PARALLEL = 32;
 let path = 1;
 
 /** @returns purchases per second, the median of the rounds */
-export async function paidPerSecond(rig: Rig, keys: readonly string[], size: { readonly rounds: number; readonly purchases: number }): Promise<number> {
+export async function paidPerSecond(
+  rig: Rig,
+  keys: readonly string[],
+  size: { readonly rounds: number; readonly purchases: number },
+): Promise<number> {
   const client = new Client(PARALLEL, (status, lightning) => status === 200 && lightning === "paid");
   const buy = (n: number) => rig.purchase(keys[n % keys.length] ?? "", `/many/${++path}`);
   const rates: number[] = [];

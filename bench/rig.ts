@@ -10,6 +10,7 @@ import { readOffers } from "../lightning/offers.ts";
 import type { PaymentOrder } from "../lightning/payer.ts";
 import type { Policy } from "../lightning/policy.ts";
 import { Api } from "../ops/api.ts";
+import type { Ledger } from "../sandbox/ledger.ts";
 import { startWorkerd, type RunningWorkerd } from "../sandbox/runtime/workerd.ts";
 import type { Target } from "./load.ts";
 import type { WorldAddresses } from "./world-process.ts";
@@ -29,6 +30,14 @@ export interface Rig {
   buyByHand(path: string): Promise<string>;
   /** Kills workerd and starts it on the same state. @returns how long until it listened, ms, its bundle included */
   restart(): Promise<number>;
+  /** SIGKILL; what lies on disk can then be read. */
+  kill(): Promise<void>;
+  /** Of the workerd that runs now. */
+  pid(): number;
+  /** One SQLite file for each Wallet object. */
+  readonly walletsDir: string;
+  /** What the node did. */
+  ledger(): Promise<Ledger>;
   close(): Promise<void>;
 }
 
@@ -36,7 +45,10 @@ export interface Rig {
 export async function startRig(): Promise<Rig> {
   const dir = mkdtempSync(join(tmpdir(), "lightning-worker-bench-"));
   const child = fork(join(import.meta.dirname, "world-process.ts"), { stdio: ["ignore", "ignore", "inherit", "ipc"] });
-  const world = await Promise.race([once(child, "message"), once(child, "exit").then(() => Promise.reject(new Error("the sandbox did not start")))]).then(([message]) => message as WorldAddresses);
+  const world = await Promise.race([
+    once(child, "message"),
+    once(child, "exit").then(() => Promise.reject(new Error("the sandbox did not start"))),
+  ]).then(([message]) => message as WorldAddresses);
   const { sellerUrl, executorUrl, executorToken } = world;
   const secret = randomBytes(32).toString("base64url");
   const operatorKey = `lwo.main.root.${secret}`;
@@ -90,12 +102,27 @@ export async function startRig(): Promise<Rig> {
       const { choice } = readOffers(challenge, { network: "regtest", now });
       if (choice === null) throw new Error("the seller offers nothing");
       const { invoice: bolt11, paymentHash, amountMsat, scheme, token } = choice;
-      const order: PaymentOrder = { walletId: "by-hand", epoch: 1, operationId: randomUUID(), bolt11, paymentHash, amountMsat, maxFeeMsat: sats(5), deadline: now + 10_000 };
+      const order: PaymentOrder = {
+        walletId: "by-hand",
+        epoch: 1,
+        operationId: randomUUID(),
+        bolt11,
+        paymentHash,
+        amountMsat,
+        maxFeeMsat: sats(5),
+        deadline: now + 10_000,
+      };
       const headers = { authorization: `Bearer ${executorToken}`, "content-type": "application/json" };
-      const outcome = (await (await fetch(`${executorUrl}/v1/pay`, { method: "POST", headers, body: JSON.stringify(order) })).json()) as { readonly preimage?: string };
+      const outcome = (await (await fetch(`${executorUrl}/v1/pay`, { method: "POST", headers, body: JSON.stringify(order) })).json()) as {
+        readonly preimage?: string;
+      };
       if (outcome.preimage === undefined) throw new Error("the payment by hand did not settle");
       return `${scheme} ${token}:${outcome.preimage}`;
     },
+    kill: () => worker.kill("SIGKILL"),
+    pid: () => worker.pid,
+    walletsDir: join(worker.stateDir, "lightning-worker-Wallet"),
+    ledger: async () => ((await (await fetch(`${world.adminUrl}/ledger`)).json()) as { readonly node: Ledger }).node,
     restart: async () => {
       await worker.kill("SIGKILL");
       const began = performance.now();

@@ -28,7 +28,8 @@ export async function workerSize(entry: string): Promise<WorkerSize> {
   });
   const parts = new Map<string, number>();
   for (const output of Object.values(result.metafile.outputs)) {
-    for (const [file, { bytesInOutput }] of Object.entries(output.inputs)) parts.set(partOf(file), (parts.get(partOf(file)) ?? 0) + bytesInOutput);
+    for (const [file, { bytesInOutput }] of Object.entries(output.inputs))
+      parts.set(partOf(file), (parts.get(partOf(file)) ?? 0) + bytesInOutput);
   }
   const code = result.outputFiles[0]?.contents ?? new Uint8Array();
   return {

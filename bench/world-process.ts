@@ -9,10 +9,12 @@ export interface WorldAddresses {
   readonly sellerUrl: string;
   readonly executorUrl: string;
   readonly executorToken: string;
+  /** Where the node's ledger can be read. */
+  readonly adminUrl: string;
 }
 
 const sandbox = await startSandbox({ signInvoices: false, balanceMsat: sats(1_000_000_000) });
 // Ends with the benchmark, however that ends.
 process.once("disconnect", () => process.exit(0));
-const { sellerUrl, executorUrl, executorToken } = sandbox;
-process.send?.({ sellerUrl, executorUrl, executorToken } satisfies WorldAddresses);
+const { sellerUrl, executorUrl, executorToken, adminUrl } = sandbox;
+process.send?.({ sellerUrl, executorUrl, executorToken, adminUrl } satisfies WorldAddresses);

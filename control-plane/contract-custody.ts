@@ -10,7 +10,11 @@ interface Held {
   readonly stranger: ControlPlane;
 }
 
-const refusal = (call: Promise<unknown>): Promise<unknown> => call.then(() => "answered", () => "refused");
+const refusal = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => "answered",
+    () => "refused",
+  );
 
 /** @param withWallet a fresh owner with the wallet `w1`, epoch 1 */
 export function custodyContract(withWallet: () => Promise<Held>): void {
@@ -29,12 +33,17 @@ export function custodyContract(withWallet: () => Promise<Held>): void {
     it("of two rotations at once one is stored, and the other is told", async () => {
       const { control, envelope } = await withWallet();
       const answers = await Promise.all(["BBBB", "CCCC"].map((ciphertext) => control.putEnvelope({ ...envelope, ciphertext }, envelope)));
-      expect(answers.toSorted()).toEqual([false, true]);
+      expect(answers.filter(Boolean)).toHaveLength(1);
     });
 
     it("an envelope of another wallet, owner or network, or none at all, is refused", async () => {
       const { control, envelope, stranger } = await withWallet();
-      for (const wrong of [{ ...envelope, walletId: "w2" }, { ...envelope, owner: "another" }, { ...envelope, network: "mainnet" as const }, { ...envelope, nonce: "" }]) {
+      for (const wrong of [
+        { ...envelope, walletId: "w2" },
+        { ...envelope, owner: "another" },
+        { ...envelope, network: "mainnet" as const },
+        { ...envelope, nonce: "" },
+      ]) {
         expect(await refusal(control.putEnvelope(wrong, envelope))).toBe("refused");
       }
       expect(await refusal(stranger.putEnvelope(envelope, envelope))).toBe("refused");

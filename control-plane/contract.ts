@@ -69,7 +69,7 @@ export function receiptChain(owner: string, walletId: string, count: number): re
       paymentHash: null,
       credentialId: null,
       binding: null,
-    evidence: null,
+      evidence: null,
       backend: "http-executor",
       epoch: 1,
       policyVersion: 1,
@@ -80,7 +80,14 @@ export function receiptChain(owner: string, walletId: string, count: number): re
   return records;
 }
 
-const PAYER = { backend: "http-executor", online: true, spendableMsat: msat(7000), network: "regtest", lastPaymentAt: null, version: null } as const;
+const PAYER = {
+  backend: "http-executor",
+  online: true,
+  spendableMsat: msat(7000),
+  network: "regtest",
+  lastPaymentAt: null,
+  version: null,
+} as const;
 const HASH = "0123456789abcdef".repeat(4);
 const refusal = (call: Promise<unknown>): Promise<unknown> =>
   call.then(
@@ -142,7 +149,10 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
         expect(await control.createWallet(record, walletEnvelope(owner, "w1"), request)).toEqual({ created: true, record });
         const again = await control.createWallet(walletRecord(owner, "w2"), walletEnvelope(owner, "w2"), request);
         expect(again).toEqual({ created: false, record });
-        const other = await control.createWallet(walletRecord(owner, "w3"), walletEnvelope(owner, "w3"), { ...request, hash: "f".repeat(64) });
+        const other = await control.createWallet(walletRecord(owner, "w3"), walletEnvelope(owner, "w3"), {
+          ...request,
+          hash: "f".repeat(64),
+        });
         expect(other).toEqual({ created: false, record, conflict: true });
         expect([await control.wallets(), await control.envelope("w2"), await control.envelope("w3")]).toEqual([[record], null, null]);
       });
@@ -163,7 +173,11 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
         await control.addOperatorKey({ keyId: "k1", hash: HASH, label: "desk", createdAt: 1 });
         await control.addApproverKey({ keyId: "a1", hash: HASH, label: "phone", createdAt: 1 });
         await control.keepStatus("w1", { at: 1, status: PAYER });
-        expect([await stranger.approverKeyHash("a1"), await stranger.approverKeys(), await stranger.lastStatus("w1")]).toEqual([null, [], null]);
+        expect([await stranger.approverKeyHash("a1"), await stranger.approverKeys(), await stranger.lastStatus("w1")]).toEqual([
+          null,
+          [],
+          null,
+        ]);
         expect(await stranger.revokeApproverKey("a1", 2)).toBe(false);
         expect([await stranger.wallet("w1"), await stranger.envelope("w1"), await stranger.operatorKeyHash("k1")]).toEqual([
           null,

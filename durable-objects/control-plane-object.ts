@@ -4,7 +4,18 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { GLOBAL_NAME, OWNER_PREFIX } from "../lightning/control-plane-names.ts";
-import type { ControlKeyView, ControlPlane, KnownStatus, PlatformControl, ReceiptRecord, SecurityState, SpenderChange, WalletRecord, WalletRequest, WalletSnapshot } from "../lightning/control-plane.ts";
+import type {
+  ControlKeyView,
+  ControlPlane,
+  KnownStatus,
+  PlatformControl,
+  ReceiptRecord,
+  SecurityState,
+  SpenderChange,
+  WalletRecord,
+  WalletRequest,
+  WalletSnapshot,
+} from "../lightning/control-plane.ts";
 import type { Envelope } from "../lightning/envelope.ts";
 import { GlobalPause, type GlobalState } from "./control-plane/global-pause.ts";
 import type { OperatorKey } from "./control-plane/operator-keys.ts";
@@ -18,7 +29,9 @@ export interface ControlPlaneEnv {
   readonly CONTROL_PLANE: DurableObjectNamespace<ControlPlaneObject>;
 }
 
-type Part = { readonly kind: "global"; readonly pause: GlobalPause; readonly registry: Registry } | { readonly kind: "owner"; readonly core: OwnerControlPlane };
+type Part =
+  | { readonly kind: "global"; readonly pause: GlobalPause; readonly registry: Registry }
+  | { readonly kind: "owner"; readonly core: OwnerControlPlane };
 
 export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implements ControlPlane, PlatformControl {
   readonly #part: Part;

@@ -16,9 +16,19 @@ export function custodyPorts(env: object, ring: () => Promise<KeyRing | null>, c
   };
   return {
     rewrap: (envelope, binding) =>
-      withRing(async (keks) => (envelope.kekVersion === keks.current.version || isForeign(envelope.kekVersion) ? { ok: true, value: envelope } : rewrapEnvelope(keks, keks.current, envelope, binding))),
+      withRing(async (keks) =>
+        envelope.kekVersion === keks.current.version || isForeign(envelope.kekVersion)
+          ? { ok: true, value: envelope }
+          : rewrapEnvelope(keks, keks.current, envelope, binding),
+      ),
     reencrypt: (envelope, binding) =>
-      withRing((keks) => reencryptEnvelope({ cipher: nodeCipher, keks, random: (length) => crypto.getRandomValues(new Uint8Array(length)) }, envelope, binding)),
+      withRing((keks) =>
+        reencryptEnvelope(
+          { cipher: nodeCipher, keks, random: (length) => crypto.getRandomValues(new Uint8Array(length)) },
+          envelope,
+          binding,
+        ),
+      ),
     wrapFor: (envelope, binding, spender) =>
       withRing(async (keks) => {
         if (spender === null) return rewrapEnvelope(keks, keks.current, envelope, binding);

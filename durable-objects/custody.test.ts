@@ -43,9 +43,16 @@ describe("a new wallet's envelope", () => {
   const make = async (source: MnemonicSource, recipient: string | null = null) => {
     const keks = await webCryptoKeks({ WALLET_KEK_V1: KEK_BASE64 });
     if (!keks.ok) throw new Error(keks.detail);
-    const made = await makeCustody({ cipher: nodeCipher, kek: keks.value.current, random: countingRandom(), age: agePorts }, BINDING, source, 7, recipient);
+    const made = await makeCustody(
+      { cipher: nodeCipher, kek: keks.value.current, random: countingRandom(), age: agePorts },
+      BINDING,
+      source,
+      7,
+      recipient,
+    );
     const open = () => (made.ok ? openEnvelope({ cipher: nodeCipher, keks: keks.value }, made.value.envelope, BINDING, text) : null);
-    const again = (to: string) => (made.ok ? backupOf({ cipher: nodeCipher, keks: keks.value, age: agePorts }, made.value.envelope, BINDING, to) : null);
+    const again = (to: string) =>
+      made.ok ? backupOf({ cipher: nodeCipher, keks: keks.value, age: agePorts }, made.value.envelope, BINDING, to) : null;
     return { made, open, again };
   };
 
@@ -88,9 +95,18 @@ describe("a new wallet's envelope", () => {
     const never = (): never => {
       throw new Error("something was made");
     };
-    const ports = { cipher: nodeCipher, kek: { version: "v1", wrap: never, unwrap: never }, random: never, age: { random: never, agree: never } };
+    const ports = {
+      cipher: nodeCipher,
+      kek: { version: "v1", wrap: never, unwrap: never },
+      random: never,
+      age: { random: never, agree: never },
+    };
     for (const wrong of ["", "age1", `${recipient.slice(0, -1)}${recipient.endsWith("q") ? "p" : "q"}`, recipient.toUpperCase()]) {
-      expect(await makeCustody(ports, BINDING, { kind: "create", words: 12 }, 0, wrong)).toMatchObject({ ok: false, code: "invalid_request", detail: expect.stringContaining("backupRecipient") as unknown });
+      expect(await makeCustody(ports, BINDING, { kind: "create", words: 12 }, 0, wrong)).toMatchObject({
+        ok: false,
+        code: "invalid_request",
+        detail: expect.stringContaining("backupRecipient") as unknown,
+      });
     }
     const lowOrder = bech32.encodeFromBytes("age", new Uint8Array(32));
     expect((await make({ kind: "create", words: 12 }, lowOrder)).made).toMatchObject({ ok: false, code: "invalid_request" });

@@ -6,7 +6,15 @@ import { entropyToMnemonic, validateMnemonic } from "@scure/bip39";
 import { wordlist } from "@scure/bip39/wordlists/english.js";
 import { readRecipient, sealToRecipient, type AgePorts } from "../lightning/age.ts";
 import { writeBackup, type BackupFacts } from "../lightning/backup.ts";
-import { openEnvelope, sealEnvelope, type EnvelopeBinding, type Envelope, type OpenPorts, type Opened, type SealPorts } from "../lightning/envelope.ts";
+import {
+  openEnvelope,
+  sealEnvelope,
+  type EnvelopeBinding,
+  type Envelope,
+  type OpenPorts,
+  type Opened,
+  type SealPorts,
+} from "../lightning/envelope.ts";
 
 export type MnemonicSource =
   /** Twelve words carry 128 bits, as much as a secp256k1 key resists; 24 for owners whose rules ask for them. */
@@ -80,11 +88,20 @@ export async function makeCustody(
 }
 
 /** The backup of a wallet that exists, for the recipient its creation named: where the first answer was lost on its way. */
-export async function backupOf(ports: OpenPorts & { readonly age: AgePorts }, envelope: Envelope, binding: EnvelopeBinding, recipient: string): Promise<Opened<string>> {
+export async function backupOf(
+  ports: OpenPorts & { readonly age: AgePorts },
+  envelope: Envelope,
+  binding: EnvelopeBinding,
+  recipient: string,
+): Promise<Opened<string>> {
   const key = readRecipient(recipient);
-  const opened = await openEnvelope(ports, envelope, binding, async (mnemonic) => (key === null ? null : sealBackup(ports.age, key, { ...binding, createdAt: envelope.createdAt }, mnemonic)));
+  const opened = await openEnvelope(ports, envelope, binding, async (mnemonic) =>
+    key === null ? null : sealBackup(ports.age, key, { ...binding, createdAt: envelope.createdAt }, mnemonic),
+  );
   if (!opened.ok) return opened;
-  return opened.value === null ? { ok: false, code: "envelope_unopenable", detail: "this recipient takes no backup" } : { ok: true, value: opened.value };
+  return opened.value === null
+    ? { ok: false, code: "envelope_unopenable", detail: "this recipient takes no backup" }
+    : { ok: true, value: opened.value };
 }
 
 async function sealBackup(ports: AgePorts, recipient: Uint8Array, facts: BackupFacts, mnemonic: Uint8Array): Promise<string | null> {

@@ -47,7 +47,12 @@ describe("another spender's key", () => {
   const other = Buffer.alloc(32, 7).toString("base64");
 
   it("is the highest version under that spender's name, and wraps only", async () => {
-    const env = { SPENDER_KEK_EXECUTOR_V1: KEK_BASE64, SPENDER_KEK_EXECUTOR_V2: other, SPENDER_KEK_EXECUTOR_EU_V9: KEK_BASE64, WALLET_KEK_V1: KEK_BASE64 };
+    const env = {
+      SPENDER_KEK_EXECUTOR_V1: KEK_BASE64,
+      SPENDER_KEK_EXECUTOR_V2: other,
+      SPENDER_KEK_EXECUTOR_EU_V9: KEK_BASE64,
+      WALLET_KEK_V1: KEK_BASE64,
+    };
     const kek = await webCryptoSpenderKek(env, "executor");
     if (!kek.ok) throw new Error(kek.detail);
     expect([kek.value.version, Object.hasOwn(kek.value, "unwrap")]).toEqual(["executor/v2", false]);
@@ -57,7 +62,11 @@ describe("another spender's key", () => {
   });
 
   it("invariant 10: that is missing or no key refuses, and does not say what it read", async () => {
-    expect(await webCryptoSpenderKek({}, "executor")).toMatchObject({ ok: false, code: "not_found", detail: expect.stringContaining("SPENDER_KEK_EXECUTOR_V1") as unknown });
+    expect(await webCryptoSpenderKek({}, "executor")).toMatchObject({
+      ok: false,
+      code: "not_found",
+      detail: expect.stringContaining("SPENDER_KEK_EXECUTOR_V1") as unknown,
+    });
     const bad = await webCryptoSpenderKek({ SPENDER_KEK_EXECUTOR_V1: KEK_BASE64, SPENDER_KEK_EXECUTOR_V2: "correct horse" }, "executor");
     expect(bad).toMatchObject({ ok: false, code: "envelope_unopenable" });
     expect(JSON.stringify(bad)).not.toContain("horse");

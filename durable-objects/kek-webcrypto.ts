@@ -37,7 +37,14 @@ export async function webCryptoKeks(env: object, random: Random = strong): Promi
   const current = keks.at(-1)?.kek;
   if (current === undefined)
     return refused("no key-encryption key is configured: set the secret WALLET_KEK_V1 to 32 random bytes in base64");
-  return { ok: true, value: { current, versions: keks.map(({ kek }) => kek.version), find: (version) => keks.find(({ kek }) => kek.version === version)?.kek ?? null } };
+  return {
+    ok: true,
+    value: {
+      current,
+      versions: keks.map(({ kek }) => kek.version),
+      find: (version) => keks.find(({ kek }) => kek.version === version)?.kek ?? null,
+    },
+  };
 }
 
 export type SpenderKekResult =
@@ -52,10 +59,15 @@ export type SpenderKekResult =
 export async function webCryptoSpenderKek(env: object, spender: string, random: Random = strong): Promise<SpenderKekResult> {
   const prefix = `SPENDER_KEK_${spender.toUpperCase().replaceAll("-", "_")}_V`;
   const found = Object.entries(env)
-    .map(([name, value]) => ({ number: Number((name.startsWith(prefix) && /^[1-9]\d{0,5}$/u.exec(name.slice(prefix.length))?.[0]) || 0), name, value: value as unknown }))
+    .map(([name, value]) => ({
+      number: Number((name.startsWith(prefix) && /^[1-9]\d{0,5}$/u.exec(name.slice(prefix.length))?.[0]) || 0),
+      name,
+      value: value as unknown,
+    }))
     .toSorted((a, b) => a.number - b.number)
     .at(-1);
-  if (found === undefined || found.number === 0) return { ok: false, code: "not_found", detail: `no key of this spender is configured: set the secret ${prefix}1` };
+  if (found === undefined || found.number === 0)
+    return { ok: false, code: "not_found", detail: `no key of this spender is configured: set the secret ${prefix}1` };
   const raw = decodeKey(await text(found.value));
   if (raw === null) return { ok: false, code: "envelope_unopenable", detail: `${found.name} is not 32 bytes in base64` };
   const key = await crypto.subtle.importKey("raw", raw, ALGORITHM, false, ["encrypt"]);

@@ -95,7 +95,7 @@ function ports(ctx: DurableObjectState, env: object, { payer, control }: Wiring)
   return {
     sql: durableSql(storage),
     alarm: { set: (at) => void storage.setAlarm(at), clear: () => void storage.deleteAlarm() },
-    clock: { now: () => Date.now(), timer },
+    clock: { now: () => Date.now(), timer, turn: () => timer(0).done },
     random: { bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
     sealer: {
       seal: (key, nonce, context, plain) => sealRecord(nodeCipher, key, nonce, context, plain),

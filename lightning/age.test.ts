@@ -21,14 +21,17 @@ async function open(identity: string, file: string): Promise<string> {
 }
 
 describe("an age file", () => {
-  it.each([0, 1, 100, 16_384, 65_536])("of %s bytes is opened by the library with the recipient's identity, and by no other", async (length) => {
-    const [mine, other] = [await pair(), await pair()];
-    const plain = "x".repeat(length);
-    const file = (await sealToRecipient(agePorts, mine.key, utf8ToBytes(plain))) ?? "";
-    expect(await open(mine.identity, file)).toBe(plain);
-    expect(await open(other.identity, file).catch((error: unknown) => String(error))).toContain("no identity matched");
-    expect(file.split("\n").every((line) => line.length <= 64)).toBe(true);
-  });
+  it.each([0, 1, 100, 16_384, 65_536])(
+    "of %s bytes is opened by the library with the recipient's identity, and by no other",
+    async (length) => {
+      const [mine, other] = [await pair(), await pair()];
+      const plain = "x".repeat(length);
+      const file = (await sealToRecipient(agePorts, mine.key, utf8ToBytes(plain))) ?? "";
+      expect(await open(mine.identity, file)).toBe(plain);
+      expect(await open(other.identity, file).catch((error: unknown) => String(error))).toContain("no identity matched");
+      expect(file.split("\n").every((line) => line.length <= 64)).toBe(true);
+    },
+  );
 
   it("holds nothing of its content in the clear, and is another each time", async () => {
     const { key } = await pair();
@@ -71,6 +74,7 @@ describe("a recipient", () => {
   it("of another kind, and text that is none, is refused", async () => {
     const hybrid = await identityToRecipient(await generateHybridIdentity());
     const { identity, recipient } = await pair();
-    for (const text of [hybrid, identity, "", "age1", recipient.toUpperCase(), ` ${recipient}`, `${recipient}\n`, "ssh-ed25519 AAAA"]) expect(readRecipient(text), text).toBeNull();
+    for (const text of [hybrid, identity, "", "age1", recipient.toUpperCase(), ` ${recipient}`, `${recipient}\n`, "ssh-ed25519 AAAA"])
+      expect(readRecipient(text), text).toBeNull();
   });
 });

@@ -5,7 +5,16 @@ import { describe, expect, it } from "vitest";
 import { nodeCipher } from "../durable-objects/cipher.ts";
 import { webCryptoKeks, webCryptoSpenderKek } from "../durable-objects/kek-webcrypto.ts";
 import * as vectors from "../test/support/custody-vectors.ts";
-import { isEnvelope, openEnvelope, reencryptEnvelope, rewrapEnvelope, sealEnvelope, unwrapRecordKey, wrapRecordKey, type Envelope } from "./envelope.ts";
+import {
+  isEnvelope,
+  openEnvelope,
+  reencryptEnvelope,
+  rewrapEnvelope,
+  sealEnvelope,
+  unwrapRecordKey,
+  wrapRecordKey,
+  type Envelope,
+} from "./envelope.ts";
 import type { KeyRing } from "./kek.ts";
 import type { Cipher } from "./seal.ts";
 
@@ -158,20 +167,27 @@ describe("a record key", () => {
 
 describe("rotation", () => {
   const two = { WALLET_KEK_V1: vectors.KEK_BASE64, WALLET_KEK_V2: vectors.KEK_2_BASE64 };
-  const ports = async (env: Readonly<Record<string, string>> = two) => ({ cipher: nodeCipher, keks: await ring(env), random: vectors.countingRandom(0x60) });
-  const open = async (env: Readonly<Record<string, string>>, envelope: Envelope, cipher: Cipher = nodeCipher) => openEnvelope({ cipher, keks: await ring(env) }, envelope, vectors.BINDING, read);
+  const ports = async (env: Readonly<Record<string, string>> = two) => ({
+    cipher: nodeCipher,
+    keks: await ring(env),
+    random: vectors.countingRandom(0x60),
+  });
+  const open = async (env: Readonly<Record<string, string>>, envelope: Envelope, cipher: Cipher = nodeCipher) =>
+    openEnvelope({ cipher, keks: await ring(env) }, envelope, vectors.BINDING, read);
 
   it("of the key-encryption key wraps the same data key anew, as the fixed vector says, and leaves the ciphertext", async () => {
     const { keks } = await ports();
     expect(await rewrapEnvelope(keks, keks.current, vectors.ENVELOPE, vectors.BINDING)).toEqual({ ok: true, value: vectors.REWRAPPED });
-    for (const cipher of [nodeCipher, nobleCipher]) expect(await open({ WALLET_KEK_V2: vectors.KEK_2_BASE64 }, vectors.REWRAPPED, cipher)).toEqual({ ok: true, value: vectors.MNEMONIC });
+    for (const cipher of [nodeCipher, nobleCipher])
+      expect(await open({ WALLET_KEK_V2: vectors.KEK_2_BASE64 }, vectors.REWRAPPED, cipher)).toEqual({ ok: true, value: vectors.MNEMONIC });
     expect(await open({ WALLET_KEK_V1: vectors.KEK_BASE64 }, vectors.REWRAPPED)).toMatchObject({ code: "envelope_unopenable" });
     expect(await open(two, vectors.ENVELOPE)).toEqual({ ok: true, value: vectors.MNEMONIC });
   });
 
   it("of the data key encrypts the words anew, as the fixed vector says, and keeps what is known of the backup", async () => {
     expect(await reencryptEnvelope(await ports(), vectors.ENVELOPE, vectors.BINDING)).toEqual({ ok: true, value: vectors.REENCRYPTED });
-    for (const cipher of [nodeCipher, nobleCipher]) expect(await open(two, vectors.REENCRYPTED, cipher)).toEqual({ ok: true, value: vectors.MNEMONIC });
+    for (const cipher of [nodeCipher, nobleCipher])
+      expect(await open(two, vectors.REENCRYPTED, cipher)).toEqual({ ok: true, value: vectors.MNEMONIC });
     const kept = await reencryptEnvelope(await ports(), { ...vectors.ENVELOPE, backedUpAt: 5 }, vectors.BINDING);
     expect(kept.ok && kept.value.backedUpAt).toBe(5);
   });
@@ -196,13 +212,21 @@ describe("rotation", () => {
     expect(await rewrapEnvelope(keks, keks.current, tampered, vectors.BINDING)).toMatchObject({ ok: false });
     expect(await rewrapEnvelope(keks, keks.current, vectors.ENVELOPE, swapped)).toMatchObject({ ok: false });
     expect(await reencryptEnvelope(all, tampered, vectors.BINDING)).toMatchObject({ ok: false });
-    expect(await reencryptEnvelope(all, { ...vectors.ENVELOPE, ciphertext: flip(vectors.ENVELOPE.ciphertext, 3) }, vectors.BINDING)).toMatchObject({ ok: false });
+    expect(
+      await reencryptEnvelope(all, { ...vectors.ENVELOPE, ciphertext: flip(vectors.ENVELOPE.ciphertext, 3) }, vectors.BINDING),
+    ).toMatchObject({ ok: false });
     expect(await reencryptEnvelope(all, { ...vectors.ENVELOPE, walletId: "wallet-2" }, swapped)).toMatchObject({ ok: false });
   });
 
   it("of the data key gives out nothing that it could not open again", async () => {
-    const broken: Cipher = { ...nodeCipher, seal: (key, nonce, _plain, aad) => nodeCipher.seal(key, nonce, utf8ToBytes("other words"), aad) };
-    expect(await reencryptEnvelope({ ...(await ports()), cipher: broken }, vectors.ENVELOPE, vectors.BINDING)).toMatchObject({ ok: false, code: "envelope_unopenable" });
+    const broken: Cipher = {
+      ...nodeCipher,
+      seal: (key, nonce, _plain, aad) => nodeCipher.seal(key, nonce, utf8ToBytes("other words"), aad),
+    };
+    expect(await reencryptEnvelope({ ...(await ports()), cipher: broken }, vectors.ENVELOPE, vectors.BINDING)).toMatchObject({
+      ok: false,
+      code: "envelope_unopenable",
+    });
   });
 
   it("invariant 13: wrapped for another spender, an envelope opens for that spender alone", async () => {
@@ -215,6 +239,13 @@ describe("rotation", () => {
     for (const env of [two, { WALLET_KEK_V3: vectors.KEK_2_BASE64 }]) expect(await open(env, moved.value)).toMatchObject({ ok: false });
     const theirs = await ring({ WALLET_KEK_V3: vectors.KEK_2_BASE64 });
     const kek = { ...theirs.current, version: "executor/v3" };
-    expect(await openEnvelope({ cipher: nodeCipher, keks: { current: kek, versions: [kek.version], find: () => kek } }, moved.value, vectors.BINDING, read)).toEqual({ ok: true, value: vectors.MNEMONIC });
+    expect(
+      await openEnvelope(
+        { cipher: nodeCipher, keks: { current: kek, versions: [kek.version], find: () => kek } },
+        moved.value,
+        vectors.BINDING,
+        read,
+      ),
+    ).toEqual({ ok: true, value: vectors.MNEMONIC });
   });
 });

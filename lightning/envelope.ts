@@ -103,7 +103,12 @@ export async function openEnvelope<T>(
  * Rotation of the key-encryption key, and the move to another spender: the same data key, wrapped by `to` alone. The ciphertext stays as it is.
  * Nobody but the holder of `to` can open what this returns, so the caller keeps the old envelope until the new one is stored.
  */
-export async function rewrapEnvelope(keks: KeyRing, to: Pick<Kek, "version" | "wrap">, envelope: Envelope, binding: EnvelopeBinding): Promise<Opened<Envelope>> {
+export async function rewrapEnvelope(
+  keks: KeyRing,
+  to: Pick<Kek, "version" | "wrap">,
+  envelope: Envelope,
+  binding: EnvelopeBinding,
+): Promise<Opened<Envelope>> {
   const dataKey = await unwrapDataKey(keks, envelope, binding);
   if (!dataKey.ok) return dataKey;
   try {
@@ -118,7 +123,11 @@ export async function rewrapEnvelope(keks: KeyRing, to: Pick<Kek, "version" | "w
  * Rotation of the data key: the mnemonic encrypted anew, under a new data key wrapped by the current key-encryption key.
  * The answer is to replace the only copy, so it is opened again and compared before it is given out.
  */
-export async function reencryptEnvelope(ports: Omit<SealPorts, "kek"> & OpenPorts, envelope: Envelope, binding: EnvelopeBinding): Promise<Opened<Envelope>> {
+export async function reencryptEnvelope(
+  ports: Omit<SealPorts, "kek"> & OpenPorts,
+  envelope: Envelope,
+  binding: EnvelopeBinding,
+): Promise<Opened<Envelope>> {
   const { cipher, keks, random } = ports;
   return flatten(
     await openEnvelope(ports, envelope, binding, async (mnemonic) => {
@@ -155,7 +164,8 @@ export function isEnvelope(value: unknown): value is Envelope {
   const member = (name: string): unknown => Reflect.get(value, name);
   const texts = ["walletId", "owner", "network", "kekVersion"].every((name) => typeof member(name) === "string" && member(name) !== "");
   const bytes = ["wrappedDataKey", "nonce", "ciphertext"].every((name) => isBase64(member(name)));
-  const instants = Number.isSafeInteger(member("createdAt")) && (member("backedUpAt") === undefined || Number.isSafeInteger(member("backedUpAt")));
+  const instants =
+    Number.isSafeInteger(member("createdAt")) && (member("backedUpAt") === undefined || Number.isSafeInteger(member("backedUpAt")));
   return texts && bytes && instants && member("version") === 1 && member("purpose") === "mnemonic";
 }
 
@@ -167,7 +177,11 @@ async function unwrapDataKey(keks: KeyRing, envelope: Envelope, binding: Envelop
   return dataKey === null ? unopenable("its data key does not unwrap for this wallet") : { ok: true, value: dataKey };
 }
 
-const unopenable = (detail: string): { readonly ok: false; readonly code: "envelope_unopenable"; readonly detail: string } => ({ ok: false, code: "envelope_unopenable", detail });
+const unopenable = (detail: string): { readonly ok: false; readonly code: "envelope_unopenable"; readonly detail: string } => ({
+  ok: false,
+  code: "envelope_unopenable",
+  detail,
+});
 const flatten = <T>(opened: Opened<Opened<T>>): Opened<T> => (opened.ok ? opened.value : opened);
 export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, index) => byte === b[index]);
 

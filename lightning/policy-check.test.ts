@@ -1,7 +1,10 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { starterPolicy } from "./policy.ts";
 import { parsePolicy } from "./policy-check.ts";
+
+// Cores may be shared by many: a limit here says nothing about speed.
+vi.setConfig({ testTimeout: 30_000 });
 
 const STARTER = starterPolicy("regtest", ["api.example.com", "*.example.org:8443"]);
 

@@ -1,8 +1,11 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { ReceiptRecord } from "./control-plane.ts";
 import type { Msat } from "./msat.ts";
 import { chainHash, GENESIS, receiptId, verifyChain, type Receipt } from "./receipt.ts";
+
+// Cores may be shared by many: a limit here says nothing about speed.
+vi.setConfig({ testTimeout: 30_000 });
 
 const FACTS: Receipt = {
   version: 1,

@@ -13,7 +13,10 @@ import type { Api } from "./api.ts";
  */
 export async function openBackup(text: string, identity: string | null): Promise<BackupResult> {
   if (!text.trimStart().startsWith("-----BEGIN AGE ENCRYPTED FILE-----")) return readBackup(text);
-  const keys = (identity ?? "").split("\n").map((line) => line.trim()).filter((line) => line.startsWith("AGE-SECRET-KEY-"));
+  const keys = (identity ?? "")
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith("AGE-SECRET-KEY-"));
   if (keys.length === 0) return { ok: false, detail: "no identity was given: a file with a line AGE-SECRET-KEY-1…" };
   const decrypter = new Decrypter();
   try {
@@ -43,8 +46,16 @@ export interface Restored {
 }
 
 /** @throws Error with one line: method, path, status, code and detail; never a word of the mnemonic */
-export async function restoreWallet(api: Api, operatorKey: string, backup: Extract<BackupResult, { readonly ok: true }>, options: RestoreOptions): Promise<Restored> {
+export async function restoreWallet(
+  api: Api,
+  operatorKey: string,
+  backup: Extract<BackupResult, { readonly ok: true }>,
+  options: RestoreOptions,
+): Promise<Restored> {
   const { walletId, network } = backup.facts;
-  const made = await api.expect("POST", `/v1/wallets/${walletId}/restore`, { key: operatorKey, body: { mnemonic: backup.mnemonic, network, ...options } });
+  const made = await api.expect("POST", `/v1/wallets/${walletId}/restore`, {
+    key: operatorKey,
+    body: { mnemonic: backup.mnemonic, network, ...options },
+  });
   return { walletId, epoch: options.epoch, backup: typeof made["backup"] === "string" ? made["backup"] : null };
 }

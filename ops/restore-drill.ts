@@ -62,7 +62,8 @@ export async function runDrill(onStage: (name: string, what: string) => void = (
     await old.stop();
     const lostAt = performance.now();
     await old.start(newKek());
-    for (const path of ["/many/1", "/many/2"]) must((await old.buy(agent, path)).code === "envelope_unopenable", "without its key the wallet hands out and pays nothing");
+    for (const path of ["/many/1", "/many/2"])
+      must((await old.buy(agent, path)).code === "envelope_unopenable", "without its key the wallet hands out and pays nothing");
     must((await attempts()) === paidByOld, "the node was asked for nothing");
     const exported = await old.receipts(walletId);
     const highest = Math.max(...exported.map(({ epoch }) => epoch));
@@ -72,21 +73,39 @@ export async function runDrill(onStage: (name: string, what: string) => void = (
     await other.start(newKek());
     const opened = await openBackup(backup, identity);
     if (!opened.ok) throw new DrillFault(opened.detail);
-    const restored = await restoreWallet(other.api, other.operatorKey, opened, { epoch: highest + 1, label: "restored", policy: other.policy(), backupRecipient: recipient });
+    const restored = await restoreWallet(other.api, other.operatorKey, opened, {
+      epoch: highest + 1,
+      label: "restored",
+      policy: other.policy(),
+      backupRecipient: recipient,
+    });
     const again = restored.backup === null ? null : await openBackup(restored.backup, identity);
-    must(again?.ok === true && again.mnemonic === opened.mnemonic && again.facts.walletId === walletId, "the restored wallet's own backup holds the same words");
+    must(
+      again?.ok === true && again.mnemonic === opened.mnemonic && again.facts.walletId === walletId,
+      "the restored wallet's own backup holds the same words",
+    );
     const heir = await other.agent(walletId);
     must((await other.buy(heir, "/many/2")).lightning.status === "paid", "the restored wallet pays");
     const recoveryMs = performance.now() - lostAt;
     const paidByNew = (await attempts()) - paidByOld;
     const successors = await other.receipts(walletId);
-    must(successors.every(({ epoch }) => epoch === restored.epoch), "its receipts carry the new epoch");
-    stage("restored", `by another deployment with another key, epoch ${restored.epoch}; one purchase paid, ${successors.length} receipts verified`);
+    must(
+      successors.every(({ epoch }) => epoch === restored.epoch),
+      "its receipts carry the new epoch",
+    );
+    stage(
+      "restored",
+      `by another deployment with another key, epoch ${restored.epoch}; one purchase paid, ${successors.length} receipts verified`,
+    );
 
     // The worst case: the key was not lost after all, and the old deployment comes back believing that the wallet is its own.
     await old.start(key);
     const refused = await old.buy(agent, "/many/3");
-    must(refused.code === "spender_superseded" && (await old.lastState(walletId)) === "failed", "the payer refuses an order of the old epoch", refused);
+    must(
+      refused.code === "spender_superseded" && (await old.lastState(walletId)) === "failed",
+      "the payer refuses an order of the old epoch",
+      refused,
+    );
     const cached = await old.buy(agent, "/many/1");
     must(cached.lightning.status === "cached", "what it had paid is still delivered (invariant 11)", cached);
     await old.operate("POST", `/v1/wallets/${walletId}/fence`, { epoch: restored.epoch });
@@ -94,7 +113,11 @@ export async function runDrill(onStage: (name: string, what: string) => void = (
     await old.stop();
     await old.start(key);
     const fenced = await old.buy(agent, "/many/4");
-    must(fenced.code === "spender_superseded" && (await old.lastState(walletId)) === "denied", "fenced, it orders nothing any more", fenced);
+    must(
+      fenced.code === "spender_superseded" && (await old.lastState(walletId)) === "denied",
+      "fenced, it orders nothing any more",
+      fenced,
+    );
     const after = (await attempts()) - paidByOld - paidByNew;
     must(after === 0, "the node was asked for nothing by the old deployment", after);
     must((await other.buy(heir, "/many/5")).lightning.status === "paid", "the restored wallet goes on");
@@ -150,7 +173,9 @@ class Deployment {
       },
     });
     // The answer that carries a backup is searched too: it is sealed.
-    this.#api = new Api(this.#worker.url, (request, answer) => this.answers.push(JSON.stringify([request, [...answer.headers], answer.text])));
+    this.#api = new Api(this.#worker.url, (request, answer) =>
+      this.answers.push(JSON.stringify([request, [...answer.headers], answer.text])),
+    );
   }
 
   async stop(): Promise<void> {
@@ -177,7 +202,9 @@ class Deployment {
 
   /** `failed`: an order left, and the payer refused it. `denied`: the object itself refused, and none left. */
   async lastState(walletId: string): Promise<string> {
-    const { purchases } = (await this.operate("GET", `/v1/wallets/${walletId}/purchases?limit=1`)) as { readonly purchases: readonly { readonly state: string }[] };
+    const { purchases } = (await this.operate("GET", `/v1/wallets/${walletId}/purchases?limit=1`)) as {
+      readonly purchases: readonly { readonly state: string }[];
+    };
     return purchases[0]?.state ?? "none";
   }
 
@@ -185,13 +212,16 @@ class Deployment {
   async receipts(walletId: string): Promise<readonly { readonly epoch: number }[]> {
     const { text } = await this.api.call("GET", `/v1/wallets/${walletId}/receipts?format=jsonl`, { key: this.operatorKey });
     const check = new ChainCheck(GENESIS);
-    return text.trim().split("\n").map((line) => {
-      const read = readRecord(line);
-      if (!read.ok) throw new DrillFault(`a receipt cannot be read: ${read.why}`);
-      const fault = check.next(read.record);
-      if (fault !== null) throw new DrillFault(`the receipts do not verify: ${fault.why}`);
-      return { epoch: read.record.receipt.epoch };
-    });
+    return text
+      .trim()
+      .split("\n")
+      .map((line) => {
+        const read = readRecord(line);
+        if (!read.ok) throw new DrillFault(`a receipt cannot be read: ${read.why}`);
+        const fault = check.next(read.record);
+        if (fault !== null) throw new DrillFault(`the receipts do not verify: ${fault.why}`);
+        return { epoch: read.record.receipt.epoch };
+      });
   }
 
   policy(): Policy {
@@ -214,9 +244,19 @@ function must(holds: boolean, expectation: string, seen?: unknown): asserts hold
 /** Where three of the words stand in a row, or their base64: of every file below `root` and of each text. */
 function search(root: string, texts: readonly string[], mnemonic: string): readonly string[] {
   const words = mnemonic.split(" ");
-  const needles = [...words.slice(2).map((_, index) => words.slice(index, index + 3).join(" ")), Buffer.from(mnemonic).toString("base64").slice(0, 24), Buffer.from(mnemonic).toString("hex").slice(0, 32)];
+  const needles = [
+    ...words.slice(2).map((_, index) => words.slice(index, index + 3).join(" ")),
+    Buffer.from(mnemonic).toString("base64").slice(0, 24),
+    Buffer.from(mnemonic).toString("hex").slice(0, 32),
+  ];
   const holds = (bytes: Buffer): boolean => needles.some((needle) => bytes.includes(needle));
   const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  must(files.some(({ name }) => name.endsWith(".sqlite")), "there are databases to search");
-  return [...files.map((entry) => join(entry.parentPath, entry.name)).filter((file) => holds(readFileSync(file))), ...texts.flatMap((text, index) => (holds(Buffer.from(text)) ? [`answer or log ${index}`] : []))];
+  must(
+    files.some(({ name }) => name.endsWith(".sqlite")),
+    "there are databases to search",
+  );
+  return [
+    ...files.map((entry) => join(entry.parentPath, entry.name)).filter((file) => holds(readFileSync(file))),
+    ...texts.flatMap((text, index) => (holds(Buffer.from(text)) ? [`answer or log ${index}`] : [])),
+  ];
 }

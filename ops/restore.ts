@@ -11,7 +11,15 @@ import { readFlags } from "./arguments.ts";
 import { oneLine, output } from "./output.ts";
 import { openBackup, restoreWallet, type RestoreOptions } from "./restore-backup.ts";
 
-const KINDS = { json: "boolean", url: "string", identity: "string", epoch: "string", policy: "string", label: "string", recipient: "string" } as const;
+const KINDS = {
+  json: "boolean",
+  url: "string",
+  identity: "string",
+  epoch: "string",
+  policy: "string",
+  label: "string",
+  recipient: "string",
+} as const;
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -22,10 +30,14 @@ async function main(argv: readonly string[]): Promise<number> {
   const key = process.env["LIGHTNING_OPERATOR_KEY"];
   if (url === null || !URL.canParse(url)) return usage("--url is the address of the deployment that takes the wallet over.");
   if (key === undefined || key === "") return usage("Set LIGHTNING_OPERATOR_KEY to an operator's key of that deployment.");
-  if (epoch === null || !/^[1-9]\d{0,5}$/u.test(epoch) || Number(epoch) < 2) return usage("--epoch is one more than the highest epoch in the lost deployment's receipts: 2 after a first deployment.");
+  if (epoch === null || !/^[1-9]\d{0,5}$/u.test(epoch) || Number(epoch) < 2)
+    return usage("--epoch is one more than the highest epoch in the lost deployment's receipts: 2 after a first deployment.");
   let given: { readonly identity: string | null; readonly policy: string | null };
   try {
-    given = { identity: identity === null ? null : readFileSync(identity, "utf8"), policy: policy === null ? null : readFileSync(policy, "utf8") };
+    given = {
+      identity: identity === null ? null : readFileSync(identity, "utf8"),
+      policy: policy === null ? null : readFileSync(policy, "utf8"),
+    };
   } catch (cause) {
     return usage(oneLine(cause));
   }
@@ -33,7 +45,12 @@ async function main(argv: readonly string[]): Promise<number> {
   if (rule !== null && !rule.ok) return usage(`${policy ?? ""}: ${rule.detail}`);
   const backup = await openBackup(await text(process.stdin), given.identity);
   if (!backup.ok) return usage(`The backup cannot be used: ${backup.detail}.`);
-  const options: RestoreOptions = { epoch: Number(epoch), ...(rule === null ? {} : { policy: rule.policy }), ...(label === null ? {} : { label }), ...(recipient === null ? {} : { backupRecipient: recipient }) };
+  const options: RestoreOptions = {
+    epoch: Number(epoch),
+    ...(rule === null ? {} : { policy: rule.policy }),
+    ...(label === null ? {} : { label }),
+    ...(recipient === null ? {} : { backupRecipient: recipient }),
+  };
   const out = output(json);
   try {
     const restored = await restoreWallet(new Api(url), key, backup, options);

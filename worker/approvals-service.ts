@@ -33,7 +33,11 @@ interface Decider {
 }
 
 const APPROVER = /^[a-z0-9][a-z0-9-]{0,39}$/u;
-const no = (code: "forbidden" | "not_found" | "invalid_request" | "not_supported", detail: string): Result<never> => ({ ok: false, code, detail });
+const no = (code: "forbidden" | "not_found" | "invalid_request" | "not_supported", detail: string): Result<never> => ({
+  ok: false,
+  code,
+  detail,
+});
 
 export class LightningApprovals extends WorkerEntrypoint<Env, ApprovalsProps> {
   /** No HTTP here: routes for people are under `/v1/wallets/<id>/approvals`. */
@@ -44,7 +48,8 @@ export class LightningApprovals extends WorkerEntrypoint<Env, ApprovalsProps> {
   /** @param state one of pending, granted, rejected, used, expired; left out: all */
   async list(state?: unknown): Promise<Result<readonly ApprovalView[]>> {
     return this.#asDecider(({ wallet }) => {
-      if (state !== undefined && !APPROVAL_STATES.some((known) => known === state)) return no("invalid_request", `state: Expected one of ${APPROVAL_STATES.join(", ")}`);
+      if (state !== undefined && !APPROVAL_STATES.some((known) => known === state))
+        return no("invalid_request", `state: Expected one of ${APPROVAL_STATES.join(", ")}`);
       return wallet.approvals((state ?? null) as ApprovalState | null);
     });
   }
@@ -63,16 +68,26 @@ export class LightningApprovals extends WorkerEntrypoint<Env, ApprovalsProps> {
     return this.#asDecider(async ({ owner, walletId, wallet }): Promise<Result<{ readonly url: string; readonly expiresAt: number }>> => {
       if (!isApprovalId(approvalId)) return no("not_found", "there is no such approval");
       const read = readConfig(this.env);
-      if (!read.ok || read.config.publicUrl === null) return no("not_supported", "LIGHTNING_PUBLIC_URL is not set, so a link would lead nowhere");
+      if (!read.ok || read.config.publicUrl === null)
+        return no("not_supported", "LIGHTNING_PUBLIC_URL is not set, so a link would lead nowhere");
       const made = await wallet.approvalLink(approvalId);
-      return made.ok ? { ok: true, value: { url: `${read.config.publicUrl}/approve/${writeLinkToken({ owner, walletId, link: made.value })}`, expiresAt: made.value.expiresAt } } : made;
+      return made.ok
+        ? {
+            ok: true,
+            value: {
+              url: `${read.config.publicUrl}/approve/${writeLinkToken({ owner, walletId, link: made.value })}`,
+              expiresAt: made.value.expiresAt,
+            },
+          }
+        : made;
     });
   }
 
   async #decide(approvalId: unknown, verdict: Verdict, maxSats: unknown): Promise<Result<ApprovalView>> {
     return this.#asDecider(({ wallet, by }) => {
       if (!isApprovalId(approvalId)) return no("not_found", "there is no such approval");
-      if (maxSats !== undefined && !(isMsat(maxSats) && maxSats > 0 && isMsat(maxSats * 1000))) return no("invalid_request", "maxSats: Expected a positive whole number of satoshi");
+      if (maxSats !== undefined && !(isMsat(maxSats) && maxSats > 0 && isMsat(maxSats * 1000)))
+        return no("invalid_request", "maxSats: Expected a positive whole number of satoshi");
       return wallet.decideApproval(approvalId, verdict, by, maxSats === undefined ? null : sats(maxSats));
     });
   }
@@ -89,7 +104,11 @@ export class LightningApprovals extends WorkerEntrypoint<Env, ApprovalsProps> {
       return await work({ owner, walletId, by: `binding/${owner}/${approver}`, wallet: walletStub(this.env.WALLET, owner, walletId) });
     } catch (error) {
       const response = unexpected(error, { log });
-      return { ok: false, code: response.status === 503 ? "control_plane_unavailable" : "internal", detail: `request ${response.headers.get("x-request-id") ?? "without id"}` };
+      return {
+        ok: false,
+        code: response.status === 503 ? "control_plane_unavailable" : "internal",
+        detail: `request ${response.headers.get("x-request-id") ?? "without id"}`,
+      };
     }
   }
 }

@@ -18,7 +18,9 @@ export async function balanceResponse(door: Door, owner: string, walletId: strin
   const known = await lastKnown(control, walletId);
   // It was online then; now it is not.
   if (known !== null) return json({ walletId, balance: { ...known.status, online: live?.online ?? false }, asOf: known.at, stale: true });
-  return live === null ? problemResponse("backend_unavailable", "the payment backend did not answer, and no earlier balance is known") : json({ walletId, balance: live, asOf: null, stale: true });
+  return live === null
+    ? problemResponse("backend_unavailable", "the payment backend did not answer, and no earlier balance is known")
+    : json({ walletId, balance: live, asOf: null, stale: true });
 }
 
 async function lastKnown(control: ControlPlane, walletId: string): Promise<KnownStatus | null> {

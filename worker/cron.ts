@@ -49,7 +49,7 @@ export async function wakeOpenWallets(ports: CronPorts): Promise<Round> {
 }
 
 async function* pages(platform: PlatformControl): AsyncGenerator<readonly string[]> {
-  for (let after: string | null = null; ; ) {
+  for (let after: string | null = null; ;) {
     const page: readonly string[] = await platform.owners({ after, limit: PAGE });
     yield page;
     after = page.at(-1) ?? null;

@@ -40,7 +40,11 @@ export async function walletCustody(door: Seen, owner: string, walletId: string)
   const keks = await door.keks();
   if (!keks.ok) return keks;
   const control = door.control(owner);
-  const [own, record, envelope] = await Promise.all([door.wallet(owner, walletId).custody(), control.wallet(walletId), control.envelope(walletId)]);
+  const [own, record, envelope] = await Promise.all([
+    door.wallet(owner, walletId).custody(),
+    control.wallet(walletId),
+    control.envelope(walletId),
+  ]);
   if (!own.ok) return own;
   if (record === null || envelope === null) return { ok: false, code: "not_found", detail: ERRORS.not_found.title };
   const { kekVersion, createdAt, backedUpAt = null } = envelope;
@@ -86,5 +90,15 @@ export async function kekUse(door: Seen, owner: string, after: string | null): P
   const next = from !== -1 && from + PAGE < ids.length ? (page.at(-1) ?? null) : null;
   // A page is a part of the truth: only one that begins at the first wallet and ends at the last can say that something is unused.
   const certain = after === null && next === null && unknown.length === 0;
-  return { ok: true, value: { current, configured: versions, inUse, unused: certain ? versions.filter((version) => version !== current && inUse[version] === undefined) : [], unknown: unknown.toSorted(), next } };
+  return {
+    ok: true,
+    value: {
+      current,
+      configured: versions,
+      inUse,
+      unused: certain ? versions.filter((version) => version !== current && inUse[version] === undefined) : [],
+      unknown: unknown.toSorted(),
+      next,
+    },
+  };
 }

@@ -31,7 +31,7 @@ export const APPROVAL: ApprovalView = {
   amountMsat: msat(60_000), maxMsat: msat(65_000), because: "amount", description: null, askedAt: 0, expiresAt: 900_000, decidedAt: null, decidedBy: null, usedBy: null,
 };
 
-type Answers = Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
+export type Answers = Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
 
 export const ENV: ConfigSource = { LIGHTNING_NETWORK: "regtest", WALLET_BACKEND: "http-executor", LIGHTNING_OPERATOR_KEY_SHA256: secretHash(SECRET) };
 

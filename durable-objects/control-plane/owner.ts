@@ -1,5 +1,15 @@
 /** One owner's control plane, whole: a core over ports that runs in the object, in unit tests and in simulation alike. */
-import type { ControlKeyView, ControlPlane, KnownStatus, ReceiptRecord, SecurityState, SpenderChange, WalletRecord, WalletRequest, WalletSnapshot } from "../../lightning/control-plane.ts";
+import type {
+  ControlKeyView,
+  ControlPlane,
+  KnownStatus,
+  ReceiptRecord,
+  SecurityState,
+  SpenderChange,
+  WalletRecord,
+  WalletRequest,
+  WalletSnapshot,
+} from "../../lightning/control-plane.ts";
 import type { Envelope } from "../../lightning/envelope.ts";
 import type { Sql } from "../sql.ts";
 import type { GlobalPausePort } from "./global-pause.ts";

@@ -25,6 +25,8 @@ export class Registry {
   /** By name, so that a page goes on where the last one ended whatever was added meanwhile. */
   owners({ after, limit }: { readonly after: string | null; readonly limit: number }): readonly string[] {
     const most = Math.max(1, Math.min(MOST_LISTED, Math.trunc(limit)));
-    return this.#sql.rows<{ name: string }>("SELECT name FROM owner WHERE name > ? ORDER BY name LIMIT ?", after ?? "", most).map(({ name }) => name);
+    return this.#sql
+      .rows<{ name: string }>("SELECT name FROM owner WHERE name > ? ORDER BY name LIMIT ?", after ?? "", most)
+      .map(({ name }) => name);
   }
 }

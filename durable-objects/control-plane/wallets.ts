@@ -31,7 +31,8 @@ export class Wallets {
     const same = envelope.walletId === record.walletId && envelope.owner === record.owner && envelope.network === record.network;
     if (!same) throw new TypeError("the envelope belongs to another wallet");
     const before = request === null ? null : this.#requested(request.key);
-    if (before !== null) return { created: false, record: this.get(before.walletId), ...(before.hash === request?.hash ? {} : { conflict: true }) };
+    if (before !== null)
+      return { created: false, record: this.get(before.walletId), ...(before.hash === request?.hash ? {} : { conflict: true }) };
     const held = this.find(record.walletId);
     if (held !== null) return { created: false, record: held };
     this.#sql.rows(
@@ -101,7 +102,12 @@ export class Wallets {
     if (next.owner !== held.owner || next.network !== held.network) throw new TypeError("the envelope belongs to another wallet");
     const stored = this.envelope(next.walletId);
     if (stored === null || !sameEnvelope(stored, expected)) return false;
-    this.#sql.rows("UPDATE envelope SET kek_version = ?, document = ? WHERE wallet_id = ?", next.kekVersion, JSON.stringify(next), next.walletId);
+    this.#sql.rows(
+      "UPDATE envelope SET kek_version = ?, document = ? WHERE wallet_id = ?",
+      next.kekVersion,
+      JSON.stringify(next),
+      next.walletId,
+    );
     return true;
   }
 
@@ -116,7 +122,9 @@ export class Wallets {
   /** @returns false when it was as high already */
   raiseEpoch(walletId: string, epoch: number): boolean {
     this.get(walletId);
-    return this.#sql.rows("UPDATE wallet SET epoch = ? WHERE wallet_id = ? AND epoch < ? RETURNING epoch", epoch, walletId, epoch).length === 1;
+    return (
+      this.#sql.rows("UPDATE wallet SET epoch = ? WHERE wallet_id = ? AND epoch < ? RETURNING epoch", epoch, walletId, epoch).length === 1
+    );
   }
 
   /** An older snapshot, arriving late, does not replace a newer one. */

@@ -1,10 +1,13 @@
 /** The alarm, the outbox and the journal's clock: what must happen without anybody asking. Invariants 3, 4 and 14. */
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { ReceiptRecord } from "../../lightning/control-plane.ts";
 import type { Msat } from "../../lightning/msat.ts";
 import type { PaymentOutcome } from "../../lightning/payer.ts";
 import { AGENTS, checkRigs, ORIGIN, POLICY, START, WalletRig } from "../../test/support/wallet-rig.ts";
 import { TIMING } from "./ports.ts";
+
+// Cores may be shared by many: a limit here says nothing about speed.
+vi.setConfig({ testTimeout: 30_000 });
 
 afterEach(checkRigs);
 

@@ -178,6 +178,22 @@ describe("a refusal", () => {
     expect(await rig.pay(elsewhere, rig.offer().challenge)).toMatchObject({ kind: "credential", credential: { id: credentialId } });
   });
 
+  it("invariant 6: of one that never served still counts when its secrets have had their term: only delivery or its owner ends that", async () => {
+    const rig = await WalletRig.make({ timing: { keepUnpaid: 1000, keepSecrets: 60_000 } });
+    const { id, answer } = await rig.begin(rig.offer({ validUntil: START + 60_000 }));
+    await rig.sent[0]?.settle();
+    const paid = await answer;
+    await rig.pay(id, rig.offer().challenge, { refusedCredentialId: paid.kind === "credential" ? paid.credential.id : "" });
+    await rig.runAlarms(600_000);
+    // Any decision sets the broom going again.
+    await rig.open(rig.newId(), { url: "https://unlisted.example/" });
+    await rig.runAlarms(600_000);
+    const again = rig.newId();
+    await rig.open(again);
+    expect(codeOf(await rig.pay(again, rig.offer().challenge))).toBe("paid_unfulfilled");
+    expect(rig.sent.length).toBe(1);
+  });
+
   it("invariant 6: on a path that it never served is a new quote, and the credential is kept where it served", async () => {
     const rig = await WalletRig.make();
     const { credentialId } = await rig.buy(rig.offer({ service: "joke" }), at("/joke/1"));

@@ -55,6 +55,8 @@ export class Credentials {
 
   /** The header value, or null when the row cannot be opened. */
   authorization(key: OpenKey, row: CredentialRow): string | null {
+    // Retention empties a row's secret: what is no longer stored is no longer known.
+    if (row.sealed.length === 0) this.#opened.delete(row.id);
     const known = this.#opened.get(row.id);
     if (known !== undefined) return known;
     const plain = this.#sealer.open(key, credentialContext(row.id, row.origin), row.sealed);

@@ -37,7 +37,7 @@ export function landed(vault: Vault, purchaseId: string, leaderId: string): PayA
     // A withdrawal has nothing to redeem: it is done when it is paid.
     if (stored === null && vault.journal.payment(leaderId)?.kind === "withdrawal") return { kind: "refused", code: "already_exists", detail: "this withdrawal is done", purchaseId, receiptId: vault.receipts.of(leaderId).at(-1) ?? null };
     if (credential !== null) return { kind: "credential", credential, limits: vault.limitsFor(row) };
-    return row.state === "opened" ? vault.refuse(row, "deny", "envelope_unopenable", "the stored credential cannot be opened") : { kind: "refused", code: "envelope_unopenable", detail: "the stored credential cannot be opened", purchaseId, receiptId: null };
+    return vault.unredeemable(row, stored);
   }
   const code: Code = leader.code ?? "purchase_cancelled";
   if (row.id !== leader.id && row.state === "opened") return vault.refuse(row, "fail", code, "the purchase that was under way for this resource ended unpaid");

@@ -26,7 +26,8 @@ export class OpenKeys {
         key = this.#keys.get(held.id) ?? (bytes === null ? undefined : { id: held.id, bytes });
         if (key !== undefined) this.#keys.set(held.id, key);
       }
-      if (held.current && key !== undefined && this.#keys.has(held.id) && (this.#current === null || this.#current.id < held.id)) this.#current = key;
+      if (held.current && key !== undefined && this.#keys.has(held.id) && (this.#current === null || this.#current.id < held.id))
+        this.#current = key;
     }
   }
 

@@ -101,7 +101,7 @@ function again(vault: Vault, row: PurchaseRow): OpenAnswer | Follow {
 function withCredential(vault: Vault, row: PurchaseRow, stored: CredentialRow | null): OpenAnswer {
   const credential = stored === null ? null : vault.hand(row, stored);
   // A credential that is there and cannot be opened must not be bought a second time.
-  if (credential === null) return row.state === "opened" ? vault.refuse(row, "deny", "envelope_unopenable", "the stored credential cannot be opened") : refusal(row.id, "envelope_unopenable");
+  if (credential === null) return vault.unredeemable(row, stored);
   return { kind: "fetch", purchaseId: row.id, credential, limits: vault.limitsFor(row) };
 }
 

@@ -1,8 +1,11 @@
 /** Block one: what is reserved, and for whom. Invariants 2, 3, 7 and 18 at the door of the payer. */
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Msat } from "../../lightning/msat.ts";
 import type { PayAnswer } from "../../lightning/wallet-api.ts";
 import { AGENTS, checkRigs, ORIGIN, POLICY, WalletRig } from "../../test/support/wallet-rig.ts";
+
+// Cores may be shared by many: a limit here says nothing about speed.
+vi.setConfig({ testTimeout: 30_000 });
 
 afterEach(checkRigs);
 

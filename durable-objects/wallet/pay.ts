@@ -111,7 +111,7 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
 
 function hand(vault: Vault, row: PurchaseRow, stored: CredentialRow): PayAnswer {
   const credential = vault.hand(row, stored);
-  return credential === null ? vault.refuse(row, "deny", "envelope_unopenable", "the stored credential cannot be opened") : { kind: "credential", credential, limits: vault.limitsFor(row) };
+  return credential === null ? vault.unredeemable(row, stored) : { kind: "credential", credential, limits: vault.limitsFor(row) };
 }
 
 /** Policy wants a person's word. One question per request: whoever sends it again meanwhile is told of the same one. */

@@ -43,7 +43,8 @@ export interface WalletPorts {
   readonly sql: Sql;
   /** Joins the running transaction: gone with its rollback, kept with its commit. */
   readonly alarm: { set(at: number): void; clear(): void };
-  readonly clock: { now(): number; timer(ms: number): Timer };
+  /** `turn` resolves in a later turn of the event loop. Where it is absent nothing is gathered into one commit (turnstile.ts). */
+  readonly clock: { now(): number; timer(ms: number): Timer; readonly turn?: () => Promise<void> };
   readonly random: { bytes(length: number): Uint8Array };
   readonly sealer: Sealer;
   /** The key-encryption key's two uses here, bound to `<owner>/<wallet id>`. `null` from `unwrap`: it cannot be opened. */

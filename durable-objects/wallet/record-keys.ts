@@ -24,7 +24,9 @@ export interface Progress {
 
 /** The current key first. */
 export function heldKeys(sql: Sql, wallet: WalletRow): readonly HeldKey[] {
-  const former = sql.rows<{ id: number; wrapped: Uint8Array; kek_version: string }>("SELECT id, wrapped, kek_version FROM former_record_key ORDER BY id DESC");
+  const former = sql.rows<{ id: number; wrapped: Uint8Array; kek_version: string }>(
+    "SELECT id, wrapped, kek_version FROM former_record_key ORDER BY id DESC",
+  );
   return [
     { id: wallet.record_key_id, wrapped: wallet.record_key_wrapped, kekVersion: wallet.kek_version, current: true },
     ...former.map(({ id, wrapped, kek_version }) => ({ id, wrapped, kekVersion: kek_version, current: false })),
@@ -41,9 +43,19 @@ export function rewrapHeld(sql: Sql, held: HeldKey, next: { readonly wrapped: Ui
 
 /** The current key becomes a former one, and every row is looked at again from the first. @returns false when another has become current meanwhile */
 export function replaceKey(sql: Sql, before: HeldKey, next: Omit<HeldKey, "current">, now: number): boolean {
-  sql.rows("INSERT INTO former_record_key (id, wrapped, kek_version, since) SELECT record_key_id, record_key_wrapped, kek_version, ? FROM wallet WHERE record_key_id = ? AND record_key_wrapped = ?", now, before.id, before.wrapped);
+  sql.rows(
+    "INSERT INTO former_record_key (id, wrapped, kek_version, since) SELECT record_key_id, record_key_wrapped, kek_version, ? FROM wallet WHERE record_key_id = ? AND record_key_wrapped = ?",
+    now,
+    before.id,
+    before.wrapped,
+  );
   const replaced = sql.rows(
-    "UPDATE wallet SET record_key_id = ?, record_key_wrapped = ?, kek_version = ? WHERE only = 1 AND record_key_id = ? AND record_key_wrapped = ? RETURNING only", next.id, next.wrapped, next.kekVersion, before.id, before.wrapped,
+    "UPDATE wallet SET record_key_id = ?, record_key_wrapped = ?, kek_version = ? WHERE only = 1 AND record_key_id = ? AND record_key_wrapped = ? RETURNING only",
+    next.id,
+    next.wrapped,
+    next.kekVersion,
+    before.id,
+    before.wrapped,
   );
   if (replaced.length === 0) return false;
   restart(sql);
@@ -55,7 +67,13 @@ export function progress(sql: Sql): Progress | null {
 }
 
 export function saveProgress(sql: Sql, next: Progress): void {
-  sql.rows("UPDATE reseal SET payment_after = ?, credential_after = ?, skipped = ?, unreadable = ? WHERE only = 1", next.payment_after, next.credential_after, next.skipped, next.unreadable);
+  sql.rows(
+    "UPDATE reseal SET payment_after = ?, credential_after = ?, skipped = ?, unreadable = ? WHERE only = 1",
+    next.payment_after,
+    next.credential_after,
+    next.skipped,
+    next.unreadable,
+  );
 }
 
 function restart(sql: Sql): void {

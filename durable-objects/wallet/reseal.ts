@@ -37,13 +37,27 @@ function batch(vault: Vault, tries: number): boolean {
     vault.journal.unschedule(JOB);
     return false;
   }
-  const payments = sql.rows<Sealed>("SELECT purchase_id AS id, origin, sealed FROM payment WHERE purchase_id > ? ORDER BY purchase_id LIMIT ?", at.payment_after, BATCH);
-  const credentials = sql.rows<Sealed>("SELECT id, origin, sealed FROM credential WHERE id > ? ORDER BY id LIMIT ?", at.credential_after, BATCH);
+  const payments = sql.rows<Sealed>(
+    "SELECT purchase_id AS id, origin, sealed FROM payment WHERE purchase_id > ? ORDER BY purchase_id LIMIT ?",
+    at.payment_after,
+    BATCH,
+  );
+  const credentials = sql.rows<Sealed>(
+    "SELECT id, origin, sealed FROM credential WHERE id > ? ORDER BY id LIMIT ?",
+    at.credential_after,
+    BATCH,
+  );
   let { skipped } = at;
   for (const row of payments) if (!anew(vault, row, `payment:${row.id}`, "UPDATE payment SET sealed = ? WHERE purchase_id = ?")) skipped++;
-  for (const row of credentials) if (!anew(vault, row, credentialContext(row.id, row.origin), "UPDATE credential SET sealed = ? WHERE id = ?")) skipped++;
+  for (const row of credentials)
+    if (!anew(vault, row, credentialContext(row.id, row.origin), "UPDATE credential SET sealed = ? WHERE id = ?")) skipped++;
   if (payments.length === BATCH || credentials.length === BATCH) {
-    saveProgress(sql, { payment_after: payments.at(-1)?.id ?? at.payment_after, credential_after: credentials.at(-1)?.id ?? at.credential_after, skipped, unreadable: at.unreadable });
+    saveProgress(sql, {
+      payment_after: payments.at(-1)?.id ?? at.payment_after,
+      credential_after: credentials.at(-1)?.id ?? at.credential_after,
+      skipped,
+      unreadable: at.unreadable,
+    });
     vault.journal.schedule(JOB, now + 1, tries);
     return false;
   }

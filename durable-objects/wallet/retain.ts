@@ -53,7 +53,8 @@ function prune(vault: Vault, now: number): boolean {
   }
   if (Number.isFinite(keepSecrets)) {
     batch("UPDATE payment SET sealed = X'' WHERE purchase_id IN (SELECT purchase_id FROM payment WHERE state <> 'open' AND reserved_at < ? AND length(sealed) > 0 LIMIT ?) RETURNING purchase_id", now - keepSecrets);
-    batch("UPDATE credential SET sealed = X'', state = 'evicted' WHERE id IN (SELECT id FROM credential WHERE usable_until IS NOT NULL AND usable_until < ? AND length(sealed) > 0 LIMIT ?) RETURNING id", now - keepSecrets);
+    // One that was refused and never served stays what it is: it forbids to pay again until it is delivered or written off (invariant 6).
+    batch("UPDATE credential SET sealed = X'', state = 'evicted' WHERE id IN (SELECT id FROM credential WHERE usable_until IS NOT NULL AND usable_until < ? AND length(sealed) > 0 AND state <> 'refused' LIMIT ?) RETURNING id", now - keepSecrets);
     batch("DELETE FROM learned WHERE (origin, path) IN (SELECT l.origin, l.path FROM learned l JOIN credential c ON c.id = l.credential_id WHERE c.state = 'evicted' LIMIT ?) RETURNING path");
   }
   batch("DELETE FROM spent WHERE (holder, hour) IN (SELECT holder, hour FROM spent WHERE hour <> -1 AND hour < ? LIMIT ?) RETURNING hour", now - KEEP_HOURS);

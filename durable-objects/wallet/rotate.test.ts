@@ -22,7 +22,12 @@ const keysOf = async (each: CustodyRig): Promise<readonly string[]> => {
   const view = await each.core.custody();
   return view.ok ? view.value.recordKeys.map(({ id, kekVersion, state }) => `${id} ${kekVersion} ${state}`) : [view.code];
 };
-const sealedWith = (each: CustodyRig): readonly string[] => each.sql.rows<{ id: string }>("SELECT DISTINCT hex(substr(sealed, 2, 2)) AS id FROM (SELECT sealed FROM payment UNION ALL SELECT sealed FROM credential) ORDER BY 1").map(({ id }) => id);
+const sealedWith = (each: CustodyRig): readonly string[] =>
+  each.sql
+    .rows<{ id: string }>(
+      "SELECT DISTINCT hex(substr(sealed, 2, 2)) AS id FROM (SELECT sealed FROM payment UNION ALL SELECT sealed FROM credential) ORDER BY 1",
+    )
+    .map(({ id }) => id);
 
 /** 451 payments, sealed with the first record key. */
 async function fill(vault: CustodyRig): Promise<void> {
@@ -31,8 +36,17 @@ async function fill(vault: CustodyRig): Promise<void> {
   const key = { id: 1, bytes: hexToBytes(vault.secrets.find(({ name }) => name === "record key")?.text ?? "") };
   const many = Array.from({ length: 450 }, (_, n) => `10000000-0000-4000-8000-${String(n).padStart(12, "0")}`);
   for (const id of many) {
-    vault.sql.rows("INSERT INTO purchase (id, state, budget, caller, method, origin, host, port, path, request_hash, opened_at) SELECT ?, 'failed', budget, caller, method, origin, host, port, path, request_hash, opened_at FROM purchase LIMIT 1", id);
-    vault.sql.rows("INSERT INTO payment (purchase_id, operation_id, payment_hash, state, budget, host, port, origin, scope, amount_msat, charge_msat, reserve_msat, reserved_at, expires_at, binding, sealed) SELECT ?, ?, ?, 'released', budget, host, port, origin, scope, amount_msat, charge_msat, reserve_msat, reserved_at, expires_at, binding, ? FROM payment LIMIT 1", id, id, id.replaceAll("-", "").padStart(64, "0"), sealer.seal(key, new Uint8Array(12), `payment:${id}`, utf8ToBytes(id)));
+    vault.sql.rows(
+      "INSERT INTO purchase (id, state, budget, caller, method, origin, host, port, path, request_hash, opened_at) SELECT ?, 'failed', budget, caller, method, origin, host, port, path, request_hash, opened_at FROM purchase LIMIT 1",
+      id,
+    );
+    vault.sql.rows(
+      "INSERT INTO payment (purchase_id, operation_id, payment_hash, state, budget, host, port, origin, scope, amount_msat, charge_msat, reserve_msat, reserved_at, expires_at, binding, sealed) SELECT ?, ?, ?, 'released', budget, host, port, origin, scope, amount_msat, charge_msat, reserve_msat, reserved_at, expires_at, binding, ? FROM payment LIMIT 1",
+      id,
+      id,
+      id.replaceAll("-", "").padStart(64, "0"),
+      sealer.seal(key, new Uint8Array(12), `payment:${id}`, utf8ToBytes(id)),
+    );
   }
 }
 
@@ -42,11 +56,24 @@ describe("rotation of the record key", () => {
     const before = await vault.buy();
     expect(await vault.core.rotate("record-key")).toMatchObject({ ok: true, value: { resealing: true } });
     const after = await vault.buy();
-    expect([sealedWith(vault), await keysOf(vault)]).toEqual([["0001", "0002"], ["2 v1 current", "1 v1 former"]]);
+    expect([sealedWith(vault), await keysOf(vault)]).toEqual([
+      ["0001", "0002"],
+      ["2 v1 current", "1 v1 former"],
+    ]);
     // A cached purchase of what the old key has sealed, in this instance and in a new one.
     for (const core of [() => vault.core, () => vault.boot()]) {
       for (const path of [before.path, after.path]) {
-        const opened = await core().open({ purchaseId: crypto.randomUUID(), auth: { kind: "binding", budget: "agents" }, method: "GET", url: `https://seller.example${path}`, bodySha256: null, idempotencyKey: null, maxMsat: null, subject: null, waitMs: 0 });
+        const opened = await core().open({
+          purchaseId: crypto.randomUUID(),
+          auth: { kind: "binding", budget: "agents" },
+          method: "GET",
+          url: `https://seller.example${path}`,
+          bodySha256: null,
+          idempotencyKey: null,
+          maxMsat: null,
+          subject: null,
+          waitMs: 0,
+        });
         expect(opened).toMatchObject({ kind: "fetch", credential: { status: "cached" } });
       }
     }
@@ -123,10 +150,16 @@ describe("rotation of the record key", () => {
     const vault = await rig();
     const { id } = await vault.buy();
     const kept = vault.sql.rows<{ sealed: Uint8Array }>("SELECT sealed FROM payment")[0]?.sealed ?? new Uint8Array();
-    vault.sql.rows("UPDATE payment SET sealed = ? WHERE purchase_id = ?", Uint8Array.from(kept, (byte, at) => (at === 40 ? byte ^ 1 : byte)), id);
+    vault.sql.rows(
+      "UPDATE payment SET sealed = ? WHERE purchase_id = ?",
+      Uint8Array.from(kept, (byte, at) => (at === 40 ? byte ^ 1 : byte)),
+      id,
+    );
     await vault.core.rotate("record-key");
     await vault.alarm();
-    expect(await vault.core.custody()).toMatchObject({ value: { resealing: true, unreadableRows: 1, recordKeys: [{ id: 2 }, { id: 1, state: "former" }] } });
+    expect(await vault.core.custody()).toMatchObject({
+      value: { resealing: true, unreadableRows: 1, recordKeys: [{ id: 2 }, { id: 1, state: "former" }] },
+    });
     // Put right, the next pass ends it.
     vault.sql.rows("UPDATE payment SET sealed = ? WHERE purchase_id = ?", kept, id);
     vault.now += 3_600_000;
@@ -175,8 +208,12 @@ describe("rotation of the key-encryption key", () => {
     const vault = await rig();
     const ports = vault.ports();
     const { WalletCore } = await import("./core.ts");
-    const core = new WalletCore({ ...ports, keys: { ...ports.keys, wrap: () => Promise.resolve({ kekVersion: "v2", wrapped: new Uint8Array(60) }) } });
-    for (const what of ["kek", "record-key"] as const) expect(await core.rotate(what)).toMatchObject({ ok: false, code: "envelope_unopenable" });
+    const core = new WalletCore({
+      ...ports,
+      keys: { ...ports.keys, wrap: () => Promise.resolve({ kekVersion: "v2", wrapped: new Uint8Array(60) }) },
+    });
+    for (const what of ["kek", "record-key"] as const)
+      expect(await core.rotate(what)).toMatchObject({ ok: false, code: "envelope_unopenable" });
     expect(await keysOf(vault)).toEqual(["1 v1 current"]);
   });
 });
@@ -198,7 +235,12 @@ describe("a wallet that nobody made", () => {
     const { NodeSql } = await import("../../test/support/sql-node.ts");
     const empty = new NodeSql();
     const core = new WalletCore({ ...vault.ports(), sql: empty });
-    expect([await core.custody(), await core.rotate("kek"), await core.disableNow(), await core.moveSpender({ epoch: 2, backend: "http-executor", spender: null })]).toMatchObject(Array.from({ length: 4 }, () => ({ ok: false, code: "not_found" })));
+    expect([
+      await core.custody(),
+      await core.rotate("kek"),
+      await core.disableNow(),
+      await core.moveSpender({ epoch: 2, backend: "http-executor", spender: null }),
+    ]).toMatchObject(Array.from({ length: 4 }, () => ({ ok: false, code: "not_found" })));
     expect(empty.rows("SELECT name FROM sqlite_master")).toEqual([]);
     empty.close();
   });
@@ -215,7 +257,20 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant("rotate" as const), what: fc.constantFrom(...ROTATIONS), crash }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("move" as const), crash }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("alarm" as const), crash }) },
-  { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom("new kek" as const, "retire" as const, "buy" as const, "open" as const, "settle" as const, "restart" as const, "disable now" as const) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        "new kek" as const,
+        "retire" as const,
+        "buy" as const,
+        "open" as const,
+        "settle" as const,
+        "restart" as const,
+        "disable now" as const,
+      ),
+    }),
+  },
 );
 
 async function take(vault: CustodyRig, each: Step): Promise<void> {
@@ -225,7 +280,9 @@ async function take(vault: CustodyRig, each: Step): Promise<void> {
       return;
     case "move": {
       const record = await vault.control.wallet(WALLET_ID);
-      await vault.crashing(each.crash, () => vault.core.moveSpender({ epoch: (record?.epoch ?? 0) + 1, backend: "http-executor", spender: null }));
+      await vault.crashing(each.crash, () =>
+        vault.core.moveSpender({ epoch: (record?.epoch ?? 0) + 1, backend: "http-executor", spender: null }),
+      );
       return;
     }
     case "alarm":
@@ -240,7 +297,8 @@ async function take(vault: CustodyRig, each: Step): Promise<void> {
     }
     case "retire": {
       const newest = Object.keys(vault.env).toSorted().at(-1);
-      for (const name of Object.keys(vault.env)) if (name !== newest && !vault.wrapping().has(name.slice("WALLET_KEK_".length).toLowerCase())) delete vault.env[name];
+      for (const name of Object.keys(vault.env))
+        if (name !== newest && !vault.wrapping().has(name.slice("WALLET_KEK_".length).toLowerCase())) delete vault.env[name];
       vault.boot();
       return;
     }

@@ -13,7 +13,10 @@ import { heldKeys, progress, replaceKey, rewrapHeld, type HeldKey } from "./reco
 import { JOB } from "./reseal.ts";
 import type { Vault } from "./vault.ts";
 
-const no = (code: "not_found" | "envelope_unopenable" | "control_plane_unavailable" | "not_supported" | "invalid_request" | "already_exists", detail: string): { readonly ok: false; readonly code: typeof code; readonly detail: string } => ({ ok: false, code, detail });
+const no = (
+  code: "not_found" | "envelope_unopenable" | "control_plane_unavailable" | "not_supported" | "invalid_request" | "already_exists",
+  detail: string,
+): { readonly ok: false; readonly code: typeof code; readonly detail: string } => ({ ok: false, code, detail });
 /** Rotations of the record key whose rows are not all sealed anew: beyond this many the next one waits. */
 const MOST_FORMER = 8;
 /** Compare-and-set lost to somebody else: read again, at most this often. */
@@ -26,9 +29,16 @@ export function custody(vault: Vault): Result<WalletCustodyView> {
   return {
     ok: true,
     value: {
-      walletId: wallet.wallet_id, backend: wallet.backend, epoch: wallet.epoch,
-      recordKeys: heldKeys(vault.ports.sql, wallet).map(({ id, kekVersion, current }) => ({ id, kekVersion, state: current ? ("current" as const) : ("former" as const) })),
-      resealing: left !== null, unreadableRows: left?.unreadable ?? 0,
+      walletId: wallet.wallet_id,
+      backend: wallet.backend,
+      epoch: wallet.epoch,
+      recordKeys: heldKeys(vault.ports.sql, wallet).map(({ id, kekVersion, current }) => ({
+        id,
+        kekVersion,
+        state: current ? ("current" as const) : ("former" as const),
+      })),
+      resealing: left !== null,
+      unreadableRows: left?.unreadable ?? 0,
     },
   };
 }
@@ -63,11 +73,16 @@ async function rewrapRecordKeys(vault: Vault): Promise<Result<null>> {
   await vault.openKeys();
   for (const held of heldKeys(vault.ports.sql, wallet)) {
     const open = vault.openKey(held.id);
-    if (open === null) return no("envelope_unopenable", `record key ${held.id} cannot be opened with the key-encryption keys that are configured`);
+    if (open === null)
+      return no("envelope_unopenable", `record key ${held.id} cannot be opened with the key-encryption keys that are configured`);
     const next = await wrapped(vault, wallet, open.bytes);
     if (!next.ok) return next;
     // Unchanged if it is the current version's already, if a twin has been faster, or if the key has gone meanwhile: all of that is well.
-    if (next.value.kekVersion !== held.kekVersion) vault.transact(() => { vault.config.forget(); rewrapHeld(vault.ports.sql, held, next.value); });
+    if (next.value.kekVersion !== held.kekVersion)
+      vault.transact(() => {
+        vault.config.forget();
+        rewrapHeld(vault.ports.sql, held, next.value);
+      });
   }
   return { ok: true, value: null };
 }
@@ -77,7 +92,8 @@ async function newRecordKey(vault: Vault): Promise<Result<null>> {
   if (wallet === null) return no("not_found", "no such wallet");
   const held = heldKeys(vault.ports.sql, wallet);
   const before: HeldKey | undefined = held[0];
-  if (before === undefined || held.length > MOST_FORMER) return no("invalid_request", "earlier rotations are still sealing rows anew: wait for the alarm");
+  if (before === undefined || held.length > MOST_FORMER)
+    return no("invalid_request", "earlier rotations are still sealing rows anew: wait for the alarm");
   const id = Math.max(...held.map((key) => key.id)) + 1;
   if (id > MAX_KEY_ID) return no("invalid_request", "this wallet has had as many record keys as rows can name");
   const bytes = vault.ports.random.bytes(KEY_LENGTH);
@@ -98,7 +114,11 @@ async function newRecordKey(vault: Vault): Promise<Result<null>> {
 }
 
 /** Wraps a copy, for the open key may be overwritten while we wait, and reads it back: what is stored next must open. */
-async function wrapped(vault: Vault, wallet: WalletRow, bytes: Uint8Array): Promise<Result<{ readonly kekVersion: string; readonly wrapped: Uint8Array }>> {
+async function wrapped(
+  vault: Vault,
+  wallet: WalletRow,
+  bytes: Uint8Array,
+): Promise<Result<{ readonly kekVersion: string; readonly wrapped: Uint8Array }>> {
   const { keys } = vault.ports;
   const name = `${wallet.owner}/${wallet.wallet_id}`;
   const copy = Uint8Array.from(bytes);
@@ -116,7 +136,11 @@ async function wrapped(vault: Vault, wallet: WalletRow, bytes: Uint8Array): Prom
 }
 
 /** Reads the envelope, makes another of it and puts it in its place; somebody else's change in between is not undone but built upon. */
-async function replaceEnvelope(vault: Vault, ports: CustodyPorts, make: (envelope: Envelope, binding: EnvelopeBinding) => Promise<Opened<Envelope>>): Promise<Result<null>> {
+async function replaceEnvelope(
+  vault: Vault,
+  ports: CustodyPorts,
+  make: (envelope: Envelope, binding: EnvelopeBinding) => Promise<Opened<Envelope>>,
+): Promise<Result<null>> {
   const wallet = vault.wallet();
   if (wallet === null) return no("not_found", "no such wallet");
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -126,7 +150,8 @@ async function replaceEnvelope(vault: Vault, ports: CustodyPorts, make: (envelop
     const next = await make(envelope, bindingOf(wallet));
     if (!next.ok) return next;
     const stored = next.value === envelope ? true : await asked(vault, () => ports.putEnvelope(next.value, envelope));
-    if (stored === UNANSWERED) return no("control_plane_unavailable", "the control plane did not answer: send it again, nothing is lost either way");
+    if (stored === UNANSWERED)
+      return no("control_plane_unavailable", "the control plane did not answer: send it again, nothing is lost either way");
     if (stored) return { ok: true, value: null };
   }
   return no("already_exists", "other rotations keep replacing this wallet's envelope");

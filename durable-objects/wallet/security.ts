@@ -27,8 +27,21 @@ export class Security {
   /** Asks again if need be; never throws. Afterwards {@link current} says what is known. */
   async refresh(walletId: string): Promise<void> {
     if (this.current() !== null) return;
+    await this.#askOnce(walletId);
+  }
+
+  /**
+   * From half of its life on the state is asked for again, and nobody waits. Without this a busy wallet meets the end of that life
+   * between its question and its block every five seconds, and denies what it might have paid.
+   */
+  renew(walletId: string): void {
+    const age = this.#known === null ? Infinity : this.#ports.clock.now() - this.#known.askedAt;
+    if (age < 0 || age >= this.#timing.securityLife / 2) void this.#askOnce(walletId);
+  }
+
+  #askOnce(walletId: string): Promise<void> {
     this.#asking ??= this.#ask(walletId).finally(() => { this.#asking = null; });
-    await this.#asking;
+    return this.#asking;
   }
 
   async #ask(walletId: string): Promise<void> {

@@ -25,6 +25,7 @@ export async function send(vault: Vault, purchaseId: string, bolt11: string): Pr
       flights.calling(purchaseId);
       const asked = vault.clock.now();
       const call = vault.ports.payer.pay(order);
+      vault.security.renew(walletId);
       const outcome = await within(vault, order.deadline - asked, call);
       // "Disable now" takes the keys from memory; what is paid is recorded all the same (invariant 11).
       await vault.ready();

@@ -23,7 +23,10 @@ describe("a change of the spender", () => {
   it("invariant 13: takes envelope, epoch and backend at once, and this object goes on under the new epoch", async () => {
     const vault = await rig();
     await vault.buy();
-    expect(await vault.core.moveSpender({ epoch: 2, backend: "http-executor", spender: null })).toMatchObject({ ok: true, value: { epoch: 2, backend: "http-executor" } });
+    expect(await vault.core.moveSpender({ epoch: 2, backend: "http-executor", spender: null })).toMatchObject({
+      ok: true,
+      value: { epoch: 2, backend: "http-executor" },
+    });
     expect(await vault.control.wallet(WALLET_ID)).toMatchObject({ epoch: 2 });
     later(vault);
     expect((await vault.buy()).answer.kind).toBe("credential");
@@ -42,50 +45,74 @@ describe("a change of the spender", () => {
     expect(await vault.core.rotate("record-key")).toMatchObject({ ok: true });
     expect(await vault.core.rotate("kek")).toMatchObject({ ok: true });
     expect(await vault.core.rotate("data-key")).toMatchObject({ ok: false, code: "envelope_unopenable" });
-    expect(await vault.core.moveSpender({ epoch: 3, backend: "http-executor", spender: null })).toMatchObject({ ok: false, code: "envelope_unopenable" });
+    expect(await vault.core.moveSpender({ epoch: 3, backend: "http-executor", spender: null })).toMatchObject({
+      ok: false,
+      code: "envelope_unopenable",
+    });
     expect(stateOf(vault)).toEqual({ state: "active", because: null });
   });
 
   it("invariant 13: to a backend that this object does not order from, leaves it behind: it pays nothing", async () => {
     const vault = await rig();
-    expect(await vault.core.moveSpender({ epoch: 2, backend: "spark-wasm", spender: null })).toMatchObject({ ok: true, value: { epoch: 1 } });
+    expect(await vault.core.moveSpender({ epoch: 2, backend: "spark-wasm", spender: null })).toMatchObject({
+      ok: true,
+      value: { epoch: 1 },
+    });
     later(vault);
     expect((await vault.buy()).answer).toMatchObject({ kind: "refused", code: "spender_superseded" });
     expect(vault.sent).toEqual([]);
   });
 
-  it.each(["reserved", "paying", "payment_unknown"])("invariant 13: is refused while a row is %s, and nothing has changed", async (state) => {
-    const vault = await rig();
-    vault.hold = true;
-    const { id, challenge } = await vault.begin();
-    void vault.core.pay({ purchaseId: id, auth: { kind: "binding", budget: "agents" }, challenge, refusedCredentialId: null, waitMs: 0 });
-    await vault.quiet();
-    if (state !== "paying") vault.sql.rows("UPDATE purchase SET state = ? WHERE id = ?", state, id);
-    expect(vault.state(id)).toBe(state);
-    expect(await vault.core.moveSpender({ epoch: 2, backend: "http-executor", spender: null })).toMatchObject({ ok: false, code: "payment_pending" });
-    expect([await vault.control.wallet(WALLET_ID), stateOf(vault)]).toMatchObject([{ epoch: 1 }, { state: "active" }]);
-  });
+  it.each(["reserved", "paying", "payment_unknown"])(
+    "invariant 13: is refused while a row is %s, and nothing has changed",
+    async (state) => {
+      const vault = await rig();
+      vault.hold = true;
+      const { id, challenge } = await vault.begin();
+      void vault.core.pay({ purchaseId: id, auth: { kind: "binding", budget: "agents" }, challenge, refusedCredentialId: null, waitMs: 0 });
+      await vault.quiet();
+      if (state !== "paying") vault.sql.rows("UPDATE purchase SET state = ? WHERE id = ?", state, id);
+      expect(vault.state(id)).toBe(state);
+      expect(await vault.core.moveSpender({ epoch: 2, backend: "http-executor", spender: null })).toMatchObject({
+        ok: false,
+        code: "payment_pending",
+      });
+      expect([await vault.control.wallet(WALLET_ID), stateOf(vault)]).toMatchObject([{ epoch: 1 }, { state: "active" }]);
+    },
+  );
 
   it("of a wrong epoch, or without that spender's key, is refused", async () => {
     const vault = await rig();
-    for (const epoch of [1, 3]) expect(await vault.core.moveSpender({ epoch, backend: "spark-wasm", spender: null })).toMatchObject({ ok: false, code: "already_exists" });
-    expect(await vault.core.moveSpender({ epoch: 2, backend: "http-executor", spender: "nobody" })).toMatchObject({ ok: false, code: "envelope_unopenable" });
+    for (const epoch of [1, 3])
+      expect(await vault.core.moveSpender({ epoch, backend: "spark-wasm", spender: null })).toMatchObject({
+        ok: false,
+        code: "already_exists",
+      });
+    expect(await vault.core.moveSpender({ epoch: 2, backend: "http-executor", spender: "nobody" })).toMatchObject({
+      ok: false,
+      code: "envelope_unopenable",
+    });
     expect([await vault.control.wallet(WALLET_ID), stateOf(vault)]).toMatchObject([{ epoch: 1 }, { state: "active" }]);
   });
 
-  it.each([0, 1, 2, 3, 4].flatMap((call) => (["before", "after"] as const).map((when) => ({ call, when }))))("that crashed $when call $call is completed by the same request again, and pays nothing in between", async (crash) => {
-    const vault = await rig();
-    const move = { epoch: 2, backend: "http-executor", spender: null } as const;
-    const answer = await vault.crashing(crash, () => vault.core.moveSpender(move));
-    if (answer === null) {
-      later(vault);
-      expect((await vault.buy().catch((error: unknown) => ({ answer: { code: String(error) } }))).answer).toMatchObject({ code: expect.stringMatching(/wallet_paused|spender_superseded/u) as unknown });
-    }
-    expect(vault.sent).toEqual([]);
-    expect(await vault.core.moveSpender(move)).toMatchObject({ ok: true, value: { epoch: 2 } });
-    expect(stateOf(vault)).toEqual({ state: "active", because: null });
-    await vault.check();
-  });
+  it.each([0, 1, 2, 3, 4].flatMap((call) => (["before", "after"] as const).map((when) => ({ call, when }))))(
+    "that crashed $when call $call is completed by the same request again, and pays nothing in between",
+    async (crash) => {
+      const vault = await rig();
+      const move = { epoch: 2, backend: "http-executor", spender: null } as const;
+      const answer = await vault.crashing(crash, () => vault.core.moveSpender(move));
+      if (answer === null) {
+        later(vault);
+        expect((await vault.buy().catch((error: unknown) => ({ answer: { code: String(error) } }))).answer).toMatchObject({
+          code: expect.stringMatching(/wallet_paused|spender_superseded/u) as unknown,
+        });
+      }
+      expect(vault.sent).toEqual([]);
+      expect(await vault.core.moveSpender(move)).toMatchObject({ ok: true, value: { epoch: 2 } });
+      expect(stateOf(vault)).toEqual({ state: "active", because: null });
+      await vault.check();
+    },
+  );
 
   it("leaves a wallet that an operator has stopped stopped", async () => {
     const vault = await rig();
@@ -125,7 +152,9 @@ describe("disable now", () => {
     expect(await vault.core.disableNow()).toEqual({ ok: true, value: { cancelled: 1 } });
     expect(vault.state(ids[4] ?? "")).toBe("cancelled");
     const receipts = await vault.core.receipts({ after: 0, limit: 50 });
-    expect(receipts.ok && receipts.value.receipts.map(({ receipt }) => [receipt.kind, receipt.code])).toEqual([["denied", "wallet_disabled"]]);
+    expect(receipts.ok && receipts.value.receipts.map(({ receipt }) => [receipt.kind, receipt.code])).toEqual([
+      ["denied", "wallet_disabled"],
+    ]);
     // Invariant 11: recording of what is already paid goes on, with the key opened again for it.
     for (const answer of vault.waiting.splice(0)) answer();
     await vault.quiet();

@@ -55,24 +55,46 @@ async function change(vault: Vault, move: SpenderMove): Promise<Result<WalletRec
   const ports = vault.ports.custody;
   const wallet = vault.wallet();
   if (ports === undefined || wallet === null) return { ok: false, code: "not_found", detail: "no such wallet" };
-  const unanswered = { ok: false, code: "control_plane_unavailable", detail: "the control plane did not answer: send the same request again" } as const;
+  const unanswered = {
+    ok: false,
+    code: "control_plane_unavailable",
+    detail: "the control plane did not answer: send the same request again",
+  } as const;
   const record = await asked(vault, () => ports.record(wallet.wallet_id));
   const envelope = await asked(vault, () => ports.envelope(wallet.wallet_id));
   if (record === UNANSWERED || envelope === UNANSWERED) return unanswered;
   if (record === null || envelope === null) return { ok: false, code: "not_found", detail: "the control plane does not know this wallet" };
   if (record.epoch === move.epoch && record.backend === move.backend) return { ok: true, value: record };
-  if (record.epoch !== move.epoch - 1) return { ok: false, code: "already_exists", detail: `the control plane is at epoch ${record.epoch}: the next one is ${record.epoch + 1}` };
+  if (record.epoch !== move.epoch - 1)
+    return {
+      ok: false,
+      code: "already_exists",
+      detail: `the control plane is at epoch ${record.epoch}: the next one is ${record.epoch + 1}`,
+    };
   const next = await ports.wrapFor(envelope, bindingOf(wallet), move.spender);
   if (!next.ok) return next;
-  const answer = await asked(vault, () => ports.moveSpender({ epoch: move.epoch, backend: move.backend, envelope: next.value, expected: envelope }));
+  const answer = await asked(vault, () =>
+    ports.moveSpender({ epoch: move.epoch, backend: move.backend, envelope: next.value, expected: envelope }),
+  );
   if (answer === UNANSWERED) return unanswered;
-  return answer.moved ? { ok: true, value: answer.record } : { ok: false, code: "already_exists", detail: `the control plane is at epoch ${answer.record.epoch}, or its envelope has just been rotated` };
+  return answer.moved
+    ? { ok: true, value: answer.record }
+    : {
+        ok: false,
+        code: "already_exists",
+        detail: `the control plane is at epoch ${answer.record.epoch}, or its envelope has just been rotated`,
+      };
 }
 
 /** Takes the epoch, where this object is the one that orders payments from that backend; else it stays behind, and so pays nothing. */
 function adopt(vault: Vault, record: WalletRecord): Result<WalletCustodyView> {
   const open = vault.journal.openPayments();
-  if (open > 0) return { ok: false, code: "payment_pending", detail: `${open} payments were opened meanwhile: nothing is paid until the same request finds none` };
+  if (open > 0)
+    return {
+      ok: false,
+      code: "payment_pending",
+      detail: `${open} payments were opened meanwhile: nothing is paid until the same request finds none`,
+    };
   if (record.backend === vault.ports.payer.backend) vault.config.adoptEpoch(record.epoch, record.backend);
   resume(vault);
   return custody(vault);

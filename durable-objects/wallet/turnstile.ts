@@ -3,27 +3,28 @@
  * turn shares one (facts/wallet-core.md, section 2). So the first passes at once, and whoever comes before the event loop's next turn
  * waits for it and goes with the others in one turn. Each still has its own transaction; one who comes alone never waits.
  */
-import type { WalletPorts } from "./ports.ts";
-
 export class Turnstile {
-  readonly #clock: WalletPorts["clock"];
+  readonly #turn: (() => Promise<void>) | undefined;
   /** Null: nobody has just passed. */
   #waiting: (() => void)[] | null = null;
 
-  constructor(clock: WalletPorts["clock"]) {
-    this.#clock = clock;
+  /** @param turn resolves in a later turn of the event loop; without it everybody passes at once */
+  constructor(turn: (() => Promise<void>) | undefined) {
+    this.#turn = turn;
   }
 
   async pass(): Promise<void> {
+    const turn = this.#turn;
+    if (turn === undefined) return;
     if (this.#waiting !== null) return new Promise((go) => this.#waiting?.push(go));
     this.#waiting = [];
-    void this.#turns();
+    void this.#turns(turn);
   }
 
   /** One group a turn, until one in which nobody has come. */
-  async #turns(): Promise<void> {
+  async #turns(turn: () => Promise<void>): Promise<void> {
     for (;;) {
-      await this.#clock.timer(0).done;
+      await turn();
       const group = this.#waiting ?? [];
       this.#waiting = group.length === 0 ? null : [];
       if (group.length === 0) return;

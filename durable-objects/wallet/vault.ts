@@ -55,7 +55,7 @@ export class Vault {
     this.receipts = new Receipts(ports.sql);
     this.sellers = new Sellers(ports.sql);
     this.security = new Security(ports, timing);
-    this.turnstile = new Turnstile(ports.clock);
+    this.turnstile = new Turnstile(ports.clock.turn);
     this.flights = new Flights(ports.clock, PAYER_SLOTS);
     // An object that nobody created stays empty: asking for a wallet that does not exist writes nothing.
     this.#created = ports.sql.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'wallet'").length > 0;
@@ -244,6 +244,16 @@ export class Vault {
     const ended = this.journal.move(row, event, null, code);
     const receiptId = this.receipt(event === "deny" ? "denied" : "failed", ended, code, { payment });
     return { kind: "refused", code, detail, purchaseId: row.id, receiptId };
+  }
+
+  /** Paid for, and nothing to hand out: said so that nobody goes looking for keys that are not lost. */
+  unredeemable(row: PurchaseRow, stored: CredentialRow | null): Refusal {
+    const [event, code, detail] =
+      stored === null ? (["fail", "preimage_unavailable", "it was paid, an operator has ended it, and there is no proof to show"] as const)
+      : stored.sealed.length === 0 ? (["fail", "credential_refused", "what it bought has expired and is no longer kept"] as const)
+      : (["deny", "envelope_unopenable", "the stored credential cannot be opened"] as const);
+    if (row.state === "opened") return this.refuse(row, event, code, detail);
+    return { kind: "refused", code, detail, purchaseId: row.id, receiptId: this.receipts.of(row.id).at(-1) ?? null };
   }
 
   /** Hands a credential to the purchase. A paid one goes by the receipt of its payment, a stored one gets a `cached` receipt. */

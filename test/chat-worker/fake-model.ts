@@ -1,6 +1,6 @@
 /**
- * A model that needs no network: it calls the tool its user names and reads out what came back. `buy URL`, `price URL`, `balance`; anything
- * after the URL is passed on as arguments it makes up, as models do.
+ * A model that needs no network: it calls the tool its user names and reads out what came back. `buy URL`, `price URL`, `balance`, and, being
+ * only a model, `approve ID` when somebody talks it into that; anything after the URL is passed on as arguments it makes up, as models do.
  */
 export type Said =
   | { readonly kind: "tool_call"; readonly role: "assistant"; readonly tool: string; readonly arguments: unknown }
@@ -19,13 +19,22 @@ export function fakeModel(transcript: readonly unknown[]): Said {
       return { kind: "tool_call", role: "assistant", tool: "lightning_l402_quote", arguments: asked };
     case "balance":
       return { kind: "tool_call", role: "assistant", tool: "lightning_wallet_status", arguments: {} };
+    case "approve":
+      return { kind: "tool_call", role: "assistant", tool: "lightning_l402_approve", arguments: { approvalId: url } };
     default:
       return { kind: "reply", role: "assistant", content: "I can buy, price and balance." };
   }
 }
 
 function tell(result: unknown): string {
-  const { ok, status, text, problem } = result as { ok?: boolean; status?: string; text?: string; problem?: { code?: string; fix?: string } };
+  const { ok, status, text, problem, code } = result as {
+    ok?: boolean;
+    status?: string;
+    text?: string;
+    code?: string;
+    problem?: { code?: string; fix?: string; approvalId?: string };
+  };
   if (ok === true) return status === undefined ? "Done." : `${status}: ${text ?? ""}`;
-  return `${status ?? "failed"}: ${problem?.code ?? ""}. ${problem?.fix ?? ""}`;
+  const asked = problem?.approvalId === undefined ? "" : ` (${problem.approvalId})`;
+  return `${status ?? "failed"}: ${problem?.code ?? code ?? ""}${asked}. ${problem?.fix ?? ""}`;
 }

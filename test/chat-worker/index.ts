@@ -2,11 +2,16 @@
  * The smallest chat application that buys: a fake model, its tools, and one turn of conversation. What matters is who holds what: the
  * Worker has a binding, the model has tool names, and neither has a key, a credential or a wallet's address.
  */
+import type { LightningApprovals } from "../../worker/approvals-service.ts";
 import type { LightningService } from "../../worker/service.ts";
 import { fakeModel } from "./fake-model.ts";
 
 export interface ChatEnv {
   readonly LIGHTNING: Service<LightningService>;
+  /** For people. No tool of the model's leads here. */
+  readonly APPROVALS: Service<LightningApprovals>;
+  /** The same entrypoint with the agent's props: what a careless integrator would hand to the model. */
+  readonly MISBOUND: Service<LightningApprovals>;
 }
 
 interface Turn {
@@ -16,7 +21,7 @@ interface Turn {
 }
 
 export default {
-  /** `POST /chat` is a turn; `POST /fetch?url` passes the binding's own `fetch` through, as an SDK that is handed one would use it. */
+  /** `POST /chat` is a turn; `/approvals` is the people's side, behind this application's login if it had one; `POST /fetch?url` passes the binding's own `fetch` through, as an SDK that is handed one would use it. */
   async fetch(request: Request, env: ChatEnv): Promise<Response> {
     const url = new URL(request.url);
     if (url.pathname === "/fetch") {
@@ -25,11 +30,21 @@ export default {
       return env.LIGHTNING.fetch(new Request(target, { method: request.method, headers: request.headers, body }));
     }
     if (url.pathname === "/tools") return Response.json({ binding: await reachable(env) });
+    if (url.pathname === "/approvals") return people(request, env);
     const turn: Turn = await request.json();
     const turnId = turn.turnId ?? crypto.randomUUID();
     return Response.json(await converse(env, turn.message, turnId));
   },
 };
+
+/** `GET` lists what waits for a word, `POST {approvalId, verdict}` gives it: a button's doing, never the model's. */
+async function people(request: Request, env: ChatEnv): Promise<Response> {
+  if (request.method === "GET") return Response.json(await env.APPROVALS.list("pending"));
+  const { approvalId, verdict }: { readonly approvalId: string; readonly verdict: "approve" | "reject" } = await request.json();
+  return Response.json(
+    await (verdict === "approve" ? env.APPROVALS.lightning_l402_approve(approvalId) : env.APPROVALS.lightning_l402_reject(approvalId)),
+  );
+}
 
 async function converse(env: ChatEnv, message: string, turnId: string) {
   const transcript: unknown[] = [{ role: "user", content: message }];
@@ -50,6 +65,8 @@ async function useTool(env: ChatEnv, tool: string, asked: unknown, callId: strin
       return env.LIGHTNING.lightning_l402_quote(asked);
     case "lightning_wallet_status":
       return env.LIGHTNING.lightning_wallet_status();
+    case "lightning_l402_approve":
+      return env.MISBOUND.lightning_l402_approve((asked as { readonly approvalId?: unknown }).approvalId);
     default:
       return { error: "no such tool" };
   }
@@ -57,7 +74,24 @@ async function useTool(env: ChatEnv, tool: string, asked: unknown, callId: strin
 
 /** Tries what a curious caller would: names on the object that are no method of the service. Returns those that answered. */
 async function reachable(env: ChatEnv): Promise<readonly string[]> {
-  const names = ["ctx", "env", "caller", "ports", "#caller", "#ports", "create", "setPolicy", "createKey", "enable", "open", "pay"];
+  const names = [
+    "ctx",
+    "env",
+    "caller",
+    "ports",
+    "#caller",
+    "#ports",
+    "create",
+    "setPolicy",
+    "createKey",
+    "enable",
+    "open",
+    "pay",
+    "lightning_l402_approve",
+    "lightning_l402_reject",
+    "decideApproval",
+    "approvalLink",
+  ];
   const answered = await Promise.all(
     names.map(async (name) => {
       try {

@@ -1,10 +1,11 @@
 /** The private door as an application uses it: a chat Worker, bound by service binding with props, in the same engine as the Worker. */
 import { mkdtempSync, rmSync } from "node:fs";
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Api } from "../../ops/api.ts";
+import { msat } from "../../lightning/msat.ts";
 import { starterPolicy } from "../../lightning/policy.ts";
 import { startWorkerd, type RunningWorkerd } from "../../sandbox/runtime/workerd.ts";
 import { startSandbox, type Sandbox } from "../../sandbox/server.ts";
@@ -54,7 +55,7 @@ beforeAll(async () => {
   const allowed = { policy: { ...starter, hosts: { ...starter.hosts, unknown: "deny" } } };
   walletId = String((await operate("POST", "/v1/wallets", allowed))["walletId"]);
   await operate("PUT", `/v1/wallets/${walletId}/budgets/chat`, allowed);
-  await restart({ wallet: walletId, budget: "chat" });
+  await restart({ wallet: walletId });
 });
 
 afterAll(async () => {
@@ -137,6 +138,85 @@ test("the binding's own fetch has the shape of any fetch: status, headers, body 
   answers.push(JSON.stringify([...posted.headers, ...streamed.headers, ...denied.headers]));
 });
 
+/** A wallet whose people are asked from 20 sat on: `/joke` costs 21. */
+async function restartWithQuestions(): Promise<void> {
+  const starter = starterPolicy("regtest", [new URL(seller.url).host]);
+  const asking = { policy: { ...starter, approvalAboveMsat: 20_000 } };
+  walletId = String((await operate("POST", "/v1/wallets", asking))["walletId"]);
+  await operate("PUT", `/v1/wallets/${walletId}/budgets/chat`, asking);
+  await restart({ wallet: walletId });
+}
+
+async function people(decision?: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>> {
+  const response = await fetch(`${worker.chatUrl ?? ""}/approvals`, decision === undefined ? {} : { method: "POST", body: JSON.stringify(decision) });
+  const text = await response.text();
+  answers.push(text);
+  return JSON.parse(text) as Readonly<Record<string, unknown>>;
+}
+
+test("invariant 18: asked, refused to the model, approved by a person, asked for again and paid with a fresh invoice, once", async () => {
+  await restartWithQuestions();
+  const [before, challenges] = [sandbox.node.ledger(), sandbox.gateway.seen().challenges];
+  const asked = await say(`buy ${seller.url}/joke`);
+  expect(asked.tool).toMatchObject({ ok: false, status: "approval_required", problem: { code: "approval_required" }, quote: { amountMsat: 21_000 } });
+  const { approvalId } = asked.tool["problem"] as { readonly approvalId: string };
+  expect(asked.reply).toContain(approvalId);
+  expect(JSON.stringify(asked.transcript)).not.toMatch(/\/approve\/main/u);
+
+  // The model's side: talked into approving, it cannot; and asking again changes nothing.
+  const tried = await say(`approve ${approvalId}`);
+  expect(tried.tool).toMatchObject({ ok: false, code: "forbidden" });
+  expect((await say(`buy ${seller.url}/joke`)).tool).toMatchObject({ ok: false, problem: { code: "approval_required", approvalId } });
+  expect(sandbox.node.ledger().attempts).toBe(before.attempts);
+
+  // The people's side.
+  expect(await people()).toMatchObject({ ok: true, value: [{ approvalId, state: "pending", origin: seller.url, path: "/joke", amountMsat: 21_000 }] });
+  expect(await people({ approvalId, verdict: "approve" })).toMatchObject({ ok: true, value: { state: "granted", decidedBy: "binding/main/chat-people" } });
+  expect(await people({ approvalId, verdict: "reject" })).toMatchObject({ ok: false, code: "already_exists" });
+
+  const bought = await say(`buy ${seller.url}/joke`);
+  expect(bought.tool).toMatchObject({ ok: true, status: "paid", httpStatus: 200 });
+  const after = sandbox.node.ledger();
+  // Three invoices were seen; the last of them, made after the grant, is the one that was paid.
+  expect([after.settled - before.settled, sandbox.gateway.seen().challenges - challenges]).toEqual([1, 3]);
+  expect(await people()).toMatchObject({ ok: true, value: [] });
+
+  // The grant is used up: another resource at the same price is another question, and the bought one is simply used.
+  expect((await say(`buy ${seller.url}/joke`)).tool).toMatchObject({ ok: true, status: "cached", spentMsat: 0 });
+  expect((await operate("GET", `/v1/wallets/${walletId}/approvals?state=used`))["approvals"]).toMatchObject([{ approvalId, decidedBy: "binding/main/chat-people" }]);
+});
+
+test("a rejected question stays unpaid, and a new one may be asked", async () => {
+  const { attempts } = sandbox.node.ledger();
+  const asked = await say(`buy ${seller.url}/report`);
+  const { approvalId } = asked.tool["problem"] as { readonly approvalId: string };
+  expect(await people({ approvalId, verdict: "reject" })).toMatchObject({ ok: true, value: { state: "rejected" } });
+  const again = await say(`buy ${seller.url}/report`);
+  expect(again.tool).toMatchObject({ ok: false, problem: { code: "approval_required" } });
+  expect((again.tool["problem"] as { readonly approvalId: string }).approvalId).not.toBe(approvalId);
+  expect(sandbox.node.ledger().attempts).toBe(attempts);
+});
+
+test("a funding invoice comes from the wallet's own node, pays in, and shows in the balance", async () => {
+  const before = await operate("GET", `/v1/wallets/${walletId}/balance`);
+  const invoice = await operate("POST", `/v1/wallets/${walletId}/invoices`, { amountSats: 250 });
+  expect(invoice).toMatchObject({ amountMsat: 250_000, bolt11: expect.stringMatching(/^lnbcrt/u) as unknown, paymentHash: expect.stringMatching(/^[0-9a-f]{64}$/u) as unknown });
+  expect(sandbox.node.payIn(String(invoice["bolt11"]))).toBe(true);
+  const balance = await operate("GET", `/v1/wallets/${walletId}/balance`);
+  const spendable = (answer: Readonly<Record<string, unknown>>): number => (answer["balance"] as { readonly spendableMsat: number }).spendableMsat;
+  expect([spendable(balance) - spendable(before), balance["stale"]]).toEqual([250_000, false]);
+});
+
+test("a withdrawal leaves by the same journal, once, whatever is sent again", async () => {
+  const { bolt11 } = sandbox.node.createInvoice({ amountMsat: msat(30_000), description: "to the owner" });
+  const { settled } = sandbox.node.ledger();
+  const order = { bolt11, maxFeeSats: 5, withdrawalId: randomUUID() };
+  const made = await operate("POST", `/v1/wallets/${walletId}/withdrawals`, order);
+  expect(made).toMatchObject({ purchaseId: order.withdrawalId, state: "fulfilled", amountMsat: 30_000, method: "WITHDRAW" });
+  expect(await operate("POST", `/v1/wallets/${walletId}/withdrawals`, order)).toMatchObject({ purchaseId: order.withdrawalId, state: "fulfilled" });
+  expect(sandbox.node.ledger().settled).toBe(settled + 1);
+});
+
 test("nothing but the service's own methods can be called through the binding", async () => {
   const tools = await fetch(`${worker.chatUrl ?? ""}/tools`);
   expect(await tools.json()).toEqual({ binding: [] });
@@ -156,6 +236,7 @@ test("invariant 17: props that name no wallet and budget, or another's, reach no
     expect((await say(`buy ${seller.url}/joke`)).tool).toMatchObject({ ok: false, status: "denied", problem: { code: "forbidden" } });
     expect((await say("balance")).tool).toMatchObject({ ok: false, code: "forbidden" });
     expect((await fetch(`${worker.chatUrl ?? ""}/fetch?url=${encodeURIComponent(`${seller.url}/free`)}`)).status).toBe(403);
+    expect(await people()).toMatchObject({ ok: false, code: "forbidden" });
   }
   await restart({ wallet: walletId, budget: "chat", owner: "other" });
   // The same wallet id of another owner is another object, and it is empty.

@@ -19,54 +19,54 @@ const TOO_SLOW = "?ms=90000&bytes=100000";
 
 /** Answer to the caller; state and code hours later; then the fault is gone, the same request comes again: its answer, and the first one's end. */
 const PAYER: Readonly<Record<FaultKind, Ending & { readonly later: readonly [State, string | null] | null }>> = {
-  no_route: { heard: "no_route", then: ["failed", "no_route"], again: "paid 200", end: "failed", later: null },
-  hang: { heard: "payment_pending", then: ["paying", null], again: "cached 200", end: "fulfilled", later: null },
+  no_route: { heard: "no_route", rests: ["failed", "no_route"], again: "paid 200", end: "failed", later: null },
+  hang: { heard: "payment_pending", rests: ["paying", null], again: "cached 200", end: "fulfilled", later: null },
   answer_lost: {
     heard: "payment_unknown",
-    then: ["paid_unfulfilled", "paid_unfulfilled"],
+    rests: ["paid_unfulfilled", "paid_unfulfilled"],
     again: "cached 200",
     end: "fulfilled",
     later: null,
   },
-  duplicate_answer: { heard: "paid 200", then: ["fulfilled", null], again: "cached 200", end: "fulfilled", later: null },
+  duplicate_answer: { heard: "paid 200", rests: ["fulfilled", null], again: "cached 200", end: "fulfilled", later: null },
   wrong_preimage: {
     heard: "payment_unknown",
-    then: ["payment_unknown", "preimage_mismatch"],
+    rests: ["payment_unknown", "preimage_mismatch"],
     again: "cached 200",
     end: "fulfilled",
     later: null,
   },
   no_preimage: {
     heard: "payment_unknown",
-    then: ["payment_unknown", "preimage_unavailable"],
+    rests: ["payment_unknown", "preimage_unavailable"],
     again: "cached 200",
     end: "fulfilled",
     later: null,
   },
-  late_settlement: { heard: "payment_pending", then: ["paying", null], again: "cached 200", end: "fulfilled", later: ["fulfilled", null] },
+  late_settlement: { heard: "payment_pending", rests: ["paying", null], again: "cached 200", end: "fulfilled", later: ["fulfilled", null] },
   fail_late: {
     heard: "payment_pending",
-    then: ["paying", null],
+    rests: ["paying", null],
     again: "cached 200",
     end: "fulfilled",
     later: ["failed", "payment_failed"],
   },
   never_seen_then_paid: {
     heard: "payment_unknown",
-    then: ["failed", "payment_failed"],
+    rests: ["failed", "payment_failed"],
     again: "paid 200",
     end: "failed",
     later: ["paid_unfulfilled", "paid_unfulfilled"],
   },
-  fee_above_reserve: { heard: "paid 200", then: ["fulfilled", null], again: "cached 200", end: "fulfilled", later: null },
+  fee_above_reserve: { heard: "paid 200", rests: ["fulfilled", null], again: "cached 200", end: "fulfilled", later: null },
 };
 
-const unpaid = (code: string): Ending => ({ heard: code, then: ["failed", code], again: "paid 200", end: "failed" });
+const unpaid = (code: string): Ending => ({ heard: code, rests: ["failed", code], again: "paid 200", end: "failed" });
 /** What was bought there is no good at the seller who stands there afterwards, and the request has paid: it never pays again. */
-const bought: Ending = { heard: "paid 200", then: ["fulfilled", null], again: "credential_refused", end: "fulfilled" };
+const bought: Ending = { heard: "paid 200", rests: ["fulfilled", null], again: "credential_refused", end: "fulfilled" };
 const owed: Ending = {
   heard: "paid_unfulfilled",
-  then: ["paid_unfulfilled", "paid_unfulfilled"],
+  rests: ["paid_unfulfilled", "paid_unfulfilled"],
   again: "paid_unfulfilled",
   end: "paid_unfulfilled",
 };
@@ -84,9 +84,9 @@ const SELLER: Readonly<Record<string, Ending>> = {
   brief: bought,
   // Its redirect leads to another priced resource, which is bought too.
   moved: bought,
-  many: { heard: "paid 200", then: ["fulfilled", null], again: "cached 200", end: "fulfilled" },
+  many: { heard: "paid 200", rests: ["fulfilled", null], again: "cached 200", end: "fulfilled" },
   // Free itself; what it leads to is bought as another purchase.
-  redirect: { heard: "paid 200", then: ["served_free", null], again: "paid 200", end: "served_free" },
+  redirect: { heard: "paid 200", rests: ["served_free", null], again: "paid 200", end: "served_free" },
   refuses: owed,
   slow: owed,
   moody: owed,
@@ -107,7 +107,7 @@ describe("a plain purchase", () => {
   it.each(FAULT_KINDS)("whose payer does this: %s", async (kind) => {
     const { later, ...ending } = PAYER[kind];
     expect(await plain({ fault: { kind }, seller: null }, sql)).toEqual(ending);
-    if (later !== null) expect((await plain({ fault: { kind, afterMs: SOON_MS }, seller: null }, sql)).then).toEqual(later);
+    if (later !== null) expect((await plain({ fault: { kind, afterMs: SOON_MS }, seller: null }, sql)).rests).toEqual(later);
   });
 
   it("has a line for every odd seller there is", () => {

@@ -39,6 +39,8 @@ export interface Books {
   readonly receipts: readonly { readonly receiptId: string; readonly chain: string; readonly receipt: Receipt }[];
   readonly spentMsat: number;
   readonly flights: number;
+  /** Size of the database, its log included. */
+  readonly bytes: number;
 }
 
 /** Every wallet under this folder. @throws what SQLite says of a torn copy */
@@ -76,6 +78,7 @@ function readWallet(file: string): Books | null {
       spentMsat:
         all<{ sum: number | null }>("SELECT SUM(settled_msat) AS sum FROM spent WHERE holder = 'wallet' AND hour = -1")[0]?.sum ?? 0,
       flights: all("SELECT purchase_id FROM flight").length,
+      bytes: all<{ bytes: number }>("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size")[0]?.bytes ?? 0,
     };
   } finally {
     db.close();

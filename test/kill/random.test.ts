@@ -111,7 +111,7 @@ test(
     const paidKeys = books.flatMap(({ payments }) =>
       payments.filter(({ state }) => state === "settled").map(({ purchase_id }) => keyOf.get(purchase_id)),
     );
-    expect(paidKeys.toSorted()).toEqual(Array.from({ length: PURCHASES }, (_, n) => key(n)).toSorted());
+    expect([paidKeys.length, new Set(paidKeys)]).toEqual([PURCHASES, new Set(Array.from({ length: PURCHASES }, (_, n) => key(n)))]);
     // Invariant 14: what the API shows is what lies on disk.
     for (const [index, { walletId }] of buyers.entries())
       expect(told[index]).toEqual(books.find((each) => each.walletId === walletId)?.receipts);

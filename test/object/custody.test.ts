@@ -49,7 +49,10 @@ it("workerd's WebCrypto wraps and unwraps to the same bytes, and refuses another
 
 it("workerd rotates to the same bytes: the key-encryption key and the data key", async () => {
   const both = async (): Promise<KeyRing> => {
-    const keks = await webCryptoKeks({ WALLET_KEK_V1: vectors.KEK_BASE64, WALLET_KEK_V2: vectors.KEK_2_BASE64 }, vectors.countingRandom(0xc0));
+    const keks = await webCryptoKeks(
+      { WALLET_KEK_V1: vectors.KEK_BASE64, WALLET_KEK_V2: vectors.KEK_2_BASE64 },
+      vectors.countingRandom(0xc0),
+    );
     if (!keks.ok) throw new Error(keks.detail);
     return keks.value;
   };

@@ -57,7 +57,7 @@ describe("a planted bug", () => {
   );
 
   it("there is one for each of the invariants 1 to 6", () => {
-    expect([...new Set(MUTATIONS.map(({ invariant }) => invariant))].sort()).toEqual([1, 2, 3, 4, 5, 6]);
+    expect([...new Set(MUTATIONS.map(({ invariant }) => invariant))].toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(new Set(MUTATIONS.map(({ name }) => name)).size).toBe(MUTATIONS.length);
   });
 

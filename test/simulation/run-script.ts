@@ -11,7 +11,7 @@ export interface Ended {
 /** @param script a file beside this one */
 export function runScript(script: string, ...args: readonly string[]): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [fileURLToPath(new URL(script, import.meta.url)), ...args], {
+    const child = spawn(process.execPath, [fileURLToPath(new URL(script, import.meta.url).href), ...args], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     let out = "";

@@ -240,6 +240,7 @@ export class World {
         const done = new Promise<void>((resolve) => { cancel = scheduler.after(ms, "timer", () => { if (alive()) resolve(); }).cancel; });
         return { done, cancel: () => cancel() };
       },
+      turn: () => new Promise((resolve) => { scheduler.after(0, "turn", () => { if (alive()) resolve(); }); }),
     };
   }
 

@@ -35,7 +35,12 @@ export const WALLET_ID = "w_0123456789abcdef";
 export const OWNER = "main";
 const START = Date.UTC(2027, 0, 15, 8, 20);
 const BINDING = { walletId: WALLET_ID, owner: OWNER, network: "regtest" } as const;
-const POLICY: Policy = { hosts: { mode: "listed", allow: ["seller.example"], block: [], unknown: "deny" }, fee: { floorMsat: 1000 as Msat, ppm: 0 }, opaqueTokens: "deny", network: "regtest" };
+const POLICY: Policy = {
+  hosts: { mode: "listed", allow: ["seller.example"], block: [], unknown: "deny" },
+  fee: { floorMsat: 1000 as Msat, ppm: 0 },
+  opaqueTokens: "deny",
+  network: "regtest",
+};
 
 /** A key for version `n`, the same each time. */
 export const kekText = (n: number): string => Buffer.from(sha256(utf8ToBytes(`kek ${n}`))).toString("base64");
@@ -65,7 +70,10 @@ export class CustodyRig {
   readonly waiting: (() => void)[] = [];
   hold = false;
   core: WalletCore;
-  readonly secrets: Secret[] = [{ name: "mnemonic", text: MNEMONIC }, { name: "first words", text: MNEMONIC.slice(0, 30) }];
+  readonly secrets: Secret[] = [
+    { name: "mnemonic", text: MNEMONIC },
+    { name: "first words", text: MNEMONIC.slice(0, 30) },
+  ];
   readonly #preimages = new Map<string, string>();
   #generation = 0;
   #count = 0;
@@ -74,7 +82,11 @@ export class CustodyRig {
   private constructor() {
     migrate(this.controlSql, OWNER_MIGRATIONS, START);
     const calm = { version: 0, active: false };
-    this.control = new OwnerControlPlane(OWNER, { sql: this.controlSql, now: () => this.now, global: { read: () => Promise.resolve(calm), set: () => Promise.resolve(calm), register: () => Promise.resolve() } });
+    this.control = new OwnerControlPlane(OWNER, {
+      sql: this.controlSql,
+      now: () => this.now,
+      global: { read: () => Promise.resolve(calm), set: () => Promise.resolve(calm), register: () => Promise.resolve() },
+    });
     this.core = this.boot();
   }
 
@@ -82,8 +94,20 @@ export class CustodyRig {
     const rig = new CustodyRig();
     const kek = (await rig.#ring())?.current;
     if (kek === undefined) throw new Error("the rig has a key");
-    const envelope = await sealEnvelope({ cipher: nodeCipher, kek, random: (length) => crypto.getRandomValues(new Uint8Array(length)) }, BINDING, utf8ToBytes(MNEMONIC), START);
-    const record: WalletRecord = { ...BINDING, label: "", backend: "http-executor", epoch, walletSource: "embedded_envelope", createdAt: START };
+    const envelope = await sealEnvelope(
+      { cipher: nodeCipher, kek, random: (length) => crypto.getRandomValues(new Uint8Array(length)) },
+      BINDING,
+      utf8ToBytes(MNEMONIC),
+      START,
+    );
+    const record: WalletRecord = {
+      ...BINDING,
+      label: "",
+      backend: "http-executor",
+      epoch,
+      walletSource: "embedded_envelope",
+      createdAt: START,
+    };
     await rig.control.createWallet(record, envelope);
     const made = await rig.core.create(record, envelope, POLICY);
     if (!made.ok) throw new Error(made.detail);
@@ -113,7 +137,13 @@ export class CustodyRig {
   /** A purchase of a scope of its own. With a payer that is pending it stays open. */
   async buy(): Promise<{ readonly id: string; readonly path: string; readonly answer: PayAnswer }> {
     const { id, path, challenge } = await this.begin();
-    const answer = await this.core.pay({ purchaseId: id, auth: { kind: "binding", budget: "agents" }, challenge, refusedCredentialId: null, waitMs: this.payer === "settles" ? 45_000 : 0 });
+    const answer = await this.core.pay({
+      purchaseId: id,
+      auth: { kind: "binding", budget: "agents" },
+      challenge,
+      refusedCredentialId: null,
+      waitMs: this.payer === "settles" ? 45_000 : 0,
+    });
     await this.quiet();
     return { id, path, answer };
   }
@@ -124,11 +154,36 @@ export class CustodyRig {
     const path = `/report/${n}`;
     const preimage = sha256(utf8ToBytes(`preimage ${n}`));
     const paymentHash = bytesToHex(sha256(preimage));
-    const token = mintMacaroon({ rootKey: new Uint8Array(32), paymentHash, tokenId: sha256(preimage), caveats: [{ condition: "services", value: `s${n}:0` }] });
-    const invoice = mintBolt11({ network: "regtest", amountMsat: 20_000, paymentHash, paymentSecret: new Uint8Array(32), description: path, timestamp: Math.floor(this.now / 1000), expirySeconds: 3600, nodeSecretKey: new Uint8Array(32).fill(1), sign: false });
+    const token = mintMacaroon({
+      rootKey: new Uint8Array(32),
+      paymentHash,
+      tokenId: sha256(preimage),
+      caveats: [{ condition: "services", value: `s${n}:0` }],
+    });
+    const invoice = mintBolt11({
+      network: "regtest",
+      amountMsat: 20_000,
+      paymentHash,
+      paymentSecret: new Uint8Array(32),
+      description: path,
+      timestamp: Math.floor(this.now / 1000),
+      expirySeconds: 3600,
+      nodeSecretKey: new Uint8Array(32).fill(1),
+      sign: false,
+    });
     this.#preimages.set(paymentHash, bytesToHex(preimage));
     this.secrets.push({ name: "preimage", text: bytesToHex(preimage) }, { name: "token", text: token }, { name: "invoice", text: invoice });
-    const opened = await this.core.open({ purchaseId: id, auth: { kind: "binding", budget: "agents" }, method: "GET", url: `https://seller.example${path}`, bodySha256: null, idempotencyKey: null, maxMsat: null, subject: null, waitMs: 0 });
+    const opened = await this.core.open({
+      purchaseId: id,
+      auth: { kind: "binding", budget: "agents" },
+      method: "GET",
+      url: `https://seller.example${path}`,
+      bodySha256: null,
+      idempotencyKey: null,
+      maxMsat: null,
+      subject: null,
+      waitMs: 0,
+    });
     if (opened.kind !== "fetch") throw new Error(`not opened: ${opened.kind} ${opened.code}`);
     return { id, path, challenge: `L402 macaroon="${token}", invoice="${invoice}"` };
   }
@@ -162,11 +217,13 @@ export class CustodyRig {
     const vault = new Vault(this.ports(false));
     if ((await vault.ready()) !== null) throw new Error("the record key does not open");
     for (const row of this.sql.rows<PaymentRow>("SELECT * FROM payment WHERE length(sealed) > 0")) {
-      if (vault.ports.sealer.open(vault.key(row.sealed), `payment:${row.purchase_id}`, row.sealed) === null) throw new Error(`payment ${row.purchase_id} does not open`);
+      if (vault.ports.sealer.open(vault.key(row.sealed), `payment:${row.purchase_id}`, row.sealed) === null)
+        throw new Error(`payment ${row.purchase_id} does not open`);
     }
     for (const row of this.sql.rows<CredentialRow>("SELECT * FROM credential WHERE length(sealed) > 0")) {
       const plain = vault.ports.sealer.open(vault.key(row.sealed), credentialContext(row.id, row.origin), row.sealed);
-      if (plain === null || !new TextDecoder().decode(plain).includes(this.#preimages.get(row.payment_hash) ?? "none")) throw new Error(`credential ${row.id} does not open`);
+      if (plain === null || !new TextDecoder().decode(plain).includes(this.#preimages.get(row.payment_hash) ?? "none"))
+        throw new Error(`credential ${row.id} does not open`);
     }
     const envelope = await this.control.envelope(WALLET_ID);
     const keks = await this.#ring();
@@ -190,7 +247,9 @@ export class CustodyRig {
   /** @param mortal false: for looking only; no crash counts its calls */
   ports(mortal = true): WalletPorts {
     const generation = this.#generation;
-    const alive = (): void => { if (mortal && generation !== this.#generation) throw new Error("this instance has been superseded"); };
+    const alive = (): void => {
+      if (mortal && generation !== this.#generation) throw new Error("this instance has been superseded");
+    };
     const leaves = async <T>(call: () => Promise<T>): Promise<T> => {
       const crash = mortal ? this.#crash : null;
       if (crash !== null && crash.left-- === 0) {
@@ -205,14 +264,32 @@ export class CustodyRig {
     const ring = this.#ring();
     const custody = custodyPorts(this.env, () => ring, this.control);
     const settled = (paymentHash: string): PaymentOutcome =>
-      this.payer === "settles" ? { kind: "settled", preimage: this.#preimages.get(paymentHash) ?? null, feeMsat: 0 as Msat, settledAt: this.now, reference: "rig" } : { kind: "pending" };
+      this.payer === "settles"
+        ? { kind: "settled", preimage: this.#preimages.get(paymentHash) ?? null, feeMsat: 0 as Msat, settledAt: this.now, reference: "rig" }
+        : { kind: "pending" };
     return {
       sql: {
-        script: (text) => { alive(); sql.script(text); },
-        rows: (query, ...bind) => { alive(); return sql.rows(query, ...bind); },
-        transaction: (body) => { alive(); return sql.transaction(body); },
+        script: (text) => {
+          alive();
+          sql.script(text);
+        },
+        rows: (query, ...bind) => {
+          alive();
+          return sql.rows(query, ...bind);
+        },
+        transaction: (body) => {
+          alive();
+          return sql.transaction(body);
+        },
       },
-      alarm: { set: (at) => { if (mortal) sql.alarm = at; }, clear: () => { if (mortal) sql.alarm = null; } },
+      alarm: {
+        set: (at) => {
+          if (mortal) sql.alarm = at;
+        },
+        clear: () => {
+          if (mortal) sql.alarm = null;
+        },
+      },
       clock: { now: () => this.now, timer: () => ({ done: new Promise(() => {}), cancel: () => {} }) },
       random: {
         bytes: (length) => {
@@ -221,17 +298,22 @@ export class CustodyRig {
           return bytes;
         },
       },
-      sealer: { seal: (key, nonce, context, plain) => sealRecord(nodeCipher, key, nonce, context, plain), open: (key, context, sealed) => openRecord(nodeCipher, key, context, sealed) },
+      sealer: {
+        seal: (key, nonce, context, plain) => sealRecord(nodeCipher, key, nonce, context, plain),
+        open: (key, context, sealed) => openRecord(nodeCipher, key, context, sealed),
+      },
       keys: {
-        wrap: (key, wallet) => leaves(async () => {
-          const keks = await ring;
-          if (keks === null) throw new Error("no key-encryption key");
-          return wrapRecordKey(keks.current, wallet, key);
-        }),
-        unwrap: (version, wrapped, wallet) => leaves(async () => {
-          const keks = await ring;
-          return keks === null ? null : unwrapRecordKey(keks, wallet, version, wrapped);
-        }),
+        wrap: (key, wallet) =>
+          leaves(async () => {
+            const keks = await ring;
+            if (keks === null) throw new Error("no key-encryption key");
+            return wrapRecordKey(keks.current, wallet, key);
+          }),
+        unwrap: (version, wrapped, wallet) =>
+          leaves(async () => {
+            const keks = await ring;
+            return keks === null ? null : unwrapRecordKey(keks, wallet, version, wrapped);
+          }),
       },
       custody: {
         rewrap: (...args) => leaves(() => custody.rewrap(...args)),
@@ -243,7 +325,8 @@ export class CustodyRig {
         moveSpender: (...args) => leaves(() => custody.moveSpender(...args)),
       },
       payer: {
-        backend: "http-executor", granularity: "msat",
+        backend: "http-executor",
+        granularity: "msat",
         pay: async (order) => {
           this.sent.push(order);
           if (this.hold) await new Promise<void>((resolve) => this.waiting.push(resolve));
@@ -251,7 +334,14 @@ export class CustodyRig {
         },
         lookup: async ({ paymentHash }) => settled(paymentHash),
         cancel: async () => "cannot_fence",
-        status: async () => ({ backend: "http-executor", online: true, spendableMsat: null, network: "regtest", lastPaymentAt: null, version: null }),
+        status: async () => ({
+          backend: "http-executor",
+          online: true,
+          spendableMsat: null,
+          network: "regtest",
+          lastPaymentAt: null,
+          version: null,
+        }),
       },
       control: {
         security: (walletId) => leaves(() => this.control.security(walletId)),
@@ -268,7 +358,8 @@ function dump(sql: NodeSql): Buffer {
   const parts: Buffer[] = [];
   for (const { name } of sql.rows<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")) {
     for (const row of sql.rows<Record<string, unknown>>(`SELECT * FROM "${name}"`)) {
-      for (const value of Object.values(row)) parts.push(value instanceof Uint8Array ? Buffer.from(value) : Buffer.from(String(value)), Buffer.from("\n"));
+      for (const value of Object.values(row))
+        parts.push(value instanceof Uint8Array ? Buffer.from(value) : Buffer.from(String(value)), Buffer.from("\n"));
     }
   }
   return Buffer.concat(parts);

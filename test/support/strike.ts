@@ -88,7 +88,7 @@ export interface Ending {
   /** By its caller: `Lightning-Status` and the seller's status, or a code. */
   readonly heard: string;
   /** State and code, hours later, the fault still there. */
-  readonly then: readonly [State, string | null];
+  readonly rests: readonly [State, string | null];
   /** By the caller who sends the same request again, when the fault is gone. */
   readonly again: string;
   /** State of the first purchase after that. */
@@ -115,7 +115,7 @@ export async function plain({ fault, seller }: Pick<Strike, "fault" | "seller">,
     await world.run(HOURS);
     const later = word(await world.drained(world.fetch(path, { idempotencyKey: KEY })));
     await world.run(HOURS);
-    return { heard, then: [state, code], again: later, end: first().state };
+    return { heard, rests: [state, code], again: later, end: first().state };
   } finally {
     world.close();
   }

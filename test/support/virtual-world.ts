@@ -16,13 +16,13 @@ import { openRecord, sealRecord } from "../../lightning/seal.ts";
 import type { Auth, WalletPort } from "../../lightning/wallet-api.ts";
 import { createExecutor } from "../../sandbox/executor.ts";
 import { createGateway, type Gateway } from "../../sandbox/gateway.ts";
-import type { PlainResponse } from "../../sandbox/http-server.ts";
 import { manualPorts, type ManualPorts } from "../../sandbox/manual-ports.ts";
 import { SimulatedNode } from "../../sandbox/node.ts";
 import { createWire, type Wire } from "../../sandbox/wire.ts";
-import type { FetchCall, FlowAnswer, FlowPorts, QuoteFlowAnswer, SellerResponse } from "../../worker/flow-types.ts";
+import type { FetchCall, FlowAnswer, FlowPorts, QuoteFlowAnswer } from "../../worker/flow-types.ts";
 import { purchase, quoteFlow } from "../../worker/flow.ts";
 import { NodeSql } from "./sql-node.ts";
+import { asSellerResponse, drain, empty, uuid } from "./virtual-parts.ts";
 
 export const SELLER = "https://seller.example";
 const OWNER = "virtual";
@@ -357,44 +357,4 @@ export class VirtualWorld {
       this.#core.alarm().then(ended, ended);
     });
   }
-}
-
-/** Leaves the schema and what is prepared for it, and no row. Children were created after their parents, so they go first. */
-function empty(sql: NodeSql): void {
-  const tables = sql.rows<{ name: string }>(
-    "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'migration' AND name NOT LIKE 'sqlite_%' ORDER BY rowid DESC",
-  );
-  for (const { name } of tables) sql.rows(`DELETE FROM ${name}`);
-}
-
-/** Quiet: what is left can only be set off by a timer. Streams take a turn of the event loop or two. */
-async function drain(): Promise<void> {
-  for (let turns = 0; turns < 4; turns++) await new Promise<void>((resolve) => setImmediate(resolve));
-}
-
-function asSellerResponse({ status, headers, body }: PlainResponse): SellerResponse {
-  const all = new Headers(headers.map(([name, value]): [string, string] => [name, value]));
-  // A server announces the length of a body that it has in hand.
-  if (body instanceof Uint8Array) all.set("content-length", String(body.byteLength));
-  return {
-    status,
-    headers: all,
-    body: body instanceof Uint8Array ? (new Response(Uint8Array.from(body)).body as ReadableStream<Uint8Array>) : streamOf(body),
-  };
-}
-
-function streamOf(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
-  const iterator = chunks[Symbol.asyncIterator]();
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await iterator.next();
-      if (done === true) controller.close();
-      else controller.enqueue(value);
-    },
-  });
-}
-
-function uuid(bytes: Uint8Array): string {
-  const hex = Buffer.from(bytes).toString("hex");
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20)}`;
 }

@@ -4,7 +4,7 @@
  * superseded one does, but its storage throws.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import { utf8ToBytes } from "@noble/hashes/utils.js";
 import { nodeCipher } from "../../durable-objects/cipher.ts";
 import { WalletCore } from "../../durable-objects/wallet/core.ts";
 import { TIMING, type Timing, type WalletPorts } from "../../durable-objects/wallet/ports.ts";
@@ -14,12 +14,12 @@ import type { Msat } from "../../lightning/msat.ts";
 import type { OperationRef, Payer, PaymentOrder, PaymentOutcome } from "../../lightning/payer.ts";
 import type { Policy } from "../../lightning/policy.ts";
 import type { State } from "../../lightning/purchase.ts";
-import { GENESIS, verifyChain } from "../../lightning/receipt.ts";
 import { openRecord, sealRecord } from "../../lightning/seal.ts";
 import type { Auth, OpenAnswer, OpenRequest, PayAnswer, PayRequest } from "../../lightning/wallet-api.ts";
-import { mintBolt11 } from "../../sandbox/mint-bolt11.ts";
-import { mintMacaroon } from "../../sandbox/mint-macaroon.ts";
-import { NodeSql } from "./sql-node.ts";
+import { HandClock, quiet } from "./hand-clock.ts";
+import { RigSeller, type Offer, type OfferPlan } from "./rig-seller.ts";
+import { RigSql } from "./rig-sql.ts";
+import { checkWallet } from "./wallet-checks.ts";
 
 /** 2027-01-15T08:20:00Z: an hour and a day begin well before and end well after. */
 export const START = Date.UTC(2027, 0, 15, 8, 20);
@@ -34,51 +34,6 @@ export const POLICY: Policy = {
   network: "regtest",
 };
 
-/** Storage whose alarm joins the transaction, as an object's does, and that can be made to throw. */
-class RigSql extends NodeSql {
-  alarm: number | null = null;
-  writes = 0;
-  broken = false;
-
-  override rows<T>(...args: Parameters<NodeSql["rows"]>): T[] {
-    if (this.broken) throw new Error("the storage is broken");
-    return super.rows<T>(...args);
-  }
-
-  override transaction<T>(body: () => T): T {
-    if (this.broken) throw new Error("the storage is broken");
-    const before = this.alarm;
-    try {
-      return super.transaction(body);
-    } catch (error) {
-      this.alarm = before;
-      throw error;
-    }
-  }
-
-  protected override onWrite(): void {
-    this.writes++;
-  }
-}
-
-export interface Offer {
-  readonly challenge: string;
-  readonly token: string;
-  readonly invoice: string;
-  readonly paymentHash: string;
-  readonly preimage: string;
-}
-
-export interface OfferPlan {
-  readonly amountMsat?: number;
-  /** The services caveat; null for none. */
-  readonly service?: string | null;
-  /** Epoch ms, as a caveat in whole seconds. */
-  readonly validUntil?: number;
-  readonly expirySeconds?: number;
-  readonly network?: Policy["network"];
-}
-
 /** An order that has left for the payer. */
 export interface Sent {
   readonly order: PaymentOrder;
@@ -87,11 +42,6 @@ export interface Sent {
   settle(feeMsat?: number, preimage?: string | null): Promise<void>;
   answer(outcome: PaymentOutcome): Promise<void>;
   lose(): Promise<void>;
-}
-
-interface Timed {
-  readonly at: number;
-  readonly fire: () => void;
 }
 
 /** Nothing is ever pruned, so that an idle wallet has no alarm at all. */
@@ -108,7 +58,6 @@ const rigs: WalletRig[] = [];
 
 export class WalletRig {
   readonly sql = new RigSql();
-  now = START;
   security: SecurityState = { version: 1, globalPause: false, ownerKillSwitch: false, epoch: 1 };
   /** How the control plane behaves when asked for the switches. */
   controlSays: "the state" | "an error" | "nothing" = "the state";
@@ -130,9 +79,8 @@ export class WalletRig {
   readonly #timing: Timing;
   #generation = 0;
   #count = 0;
-  #timers: Timed[] = [];
-  readonly #preimages = new Map<string, string>();
-  readonly #secrets = new Set<string>();
+  readonly #clock = new HandClock(START);
+  readonly #seller = new RigSeller();
 
   private constructor(timing: Timing) {
     this.#timing = timing;
@@ -171,26 +119,20 @@ export class WalletRig {
 
   // ---- time
 
-  /** Until every microtask has run. No time passes. */
-  async quiet(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+  get now(): number {
+    return this.#clock.now;
   }
 
+  set now(at: number) {
+    this.#clock.now = at;
+  }
+
+  /** Until every microtask has run. No time passes. */
+  readonly quiet = quiet;
+
   /** Moves the clock, firing timers on the way; the alarm is the platform's and fires only by {@link alarm} or {@link runAlarms}. */
-  async advance(ms: number): Promise<void> {
-    // What was set off before happens before time passes.
-    await this.quiet();
-    const until = this.now + ms;
-    for (;;) {
-      const next = this.#timers.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0];
-      if (next === undefined) break;
-      this.#timers = this.#timers.filter((timer) => timer !== next);
-      this.now = Math.max(this.now, next.at);
-      next.fire();
-      await this.quiet();
-    }
-    this.now = Math.max(this.now, until);
-    await this.quiet();
+  advance(ms: number): Promise<void> {
+    return this.#clock.advance(ms);
   }
 
   /** The platform fires the alarm, whatever the time: a fired alarm is gone. */
@@ -226,34 +168,8 @@ export class WalletRig {
     return `00000000-0000-4000-8000-${String(++this.#count).padStart(12, "0")}`;
   }
 
-  offer({ amountMsat = 20_000, service = "joke", validUntil, expirySeconds = 3600, network = "regtest" }: OfferPlan = {}): Offer {
-    const serial = `offer ${++this.#count}`;
-    const preimage = sha256(utf8ToBytes(serial));
-    const paymentHash = bytesToHex(sha256(preimage));
-    const token = mintMacaroon({
-      rootKey: new Uint8Array(32),
-      paymentHash,
-      tokenId: sha256(preimage),
-      caveats: [
-        ...(service === null ? [] : [{ condition: "services", value: `${service}:0` }]),
-        ...(validUntil === undefined ? [] : [{ condition: "valid_until", value: String(Math.floor(validUntil / 1000)) }]),
-      ],
-    });
-    const invoice = mintBolt11({
-      network,
-      amountMsat,
-      paymentHash,
-      paymentSecret: new Uint8Array(32),
-      description: serial,
-      timestamp: Math.floor(this.now / 1000),
-      expirySeconds,
-      nodeSecretKey: new Uint8Array(32).fill(1),
-      sign: false,
-    });
-    const hex = bytesToHex(preimage);
-    this.#preimages.set(paymentHash, hex);
-    for (const secret of [hex, token, invoice]) this.#secrets.add(secret);
-    return { challenge: `L402 macaroon="${token}", invoice="${invoice}"`, token, invoice, paymentHash, preimage: hex };
+  offer(plan: OfferPlan = {}): Offer {
+    return this.#seller.offer(this.now, plan);
   }
 
   open(purchaseId: string, given: Partial<OpenRequest> = {}): Promise<OpenAnswer> {
@@ -350,17 +266,10 @@ export class WalletRig {
     this.sql.broken = false;
     if (this.one("SELECT COUNT(*) AS n FROM sqlite_master WHERE name = 'wallet'") === 0) return;
     const records = await this.receipts();
-    const fault = verifyChain(records, GENESIS);
-    if (fault !== null) throw new Error(`invariant 14: the chain breaks at line ${fault.line} (${fault.fault})`);
-    const spent = this.one("SELECT COALESCE(SUM(settled_msat), 0) AS n FROM spent WHERE holder = 'wallet' AND hour = -1");
-    const settled = this.one("SELECT COALESCE(SUM(charge_msat + fee_msat), 0) AS n FROM payment WHERE state = 'settled'");
-    if (spent !== settled) throw new Error(`invariant 3: ${spent} msat are booked, ${settled} were settled`);
-    const astray = this.one(
-      "SELECT COUNT(*) AS n FROM payment m JOIN purchase p ON p.id = m.purchase_id WHERE (m.state = 'open') <> (p.state IN ('reserved','paying','payment_unknown'))",
-    );
-    if (astray > 0) throw new Error("invariant 3: money is set aside for a purchase that is over, or not for one that is not");
+    checkWallet(this.sql, records);
     const shown = JSON.stringify([records, this.logged]);
-    for (const secret of this.#secrets) if (shown.includes(secret)) throw new Error("invariant 9: a secret stands in a receipt or a log");
+    if ([...this.#seller.secrets].some((secret) => shown.includes(secret)))
+      throw new Error("invariant 9: a secret stands in a receipt or a log");
   }
 
   // ---- the world
@@ -399,22 +308,7 @@ export class WalletRig {
           sql.alarm = null;
         },
       },
-      clock: {
-        now: () => this.now,
-        timer: (ms) => {
-          let timed: Timed | null = null;
-          const done = new Promise<void>((resolve) => {
-            timed = { at: this.now + ms, fire: resolve };
-            this.#timers.push(timed);
-          });
-          return {
-            done,
-            cancel: () => {
-              this.#timers = this.#timers.filter((each) => each !== timed);
-            },
-          };
-        },
-      },
+      clock: { now: () => this.now, timer: (ms) => this.#clock.timer(ms) },
       random: { bytes: (length) => sha256(utf8ToBytes(`random ${++this.#count}`)).slice(0, length) },
       sealer: {
         seal: (key, nonce, context, plain) => sealRecord(nodeCipher, key, nonce, context, plain),
@@ -473,7 +367,7 @@ export class WalletRig {
         this.sent.push({
           order,
           stateThen,
-          settle: (feeMsat = 0, preimage = this.#preimages.get(order.paymentHash) ?? null) =>
+          settle: (feeMsat = 0, preimage = this.#seller.preimages.get(order.paymentHash) ?? null) =>
             end(() => resolve({ kind: "settled", preimage, feeMsat: feeMsat as Msat, settledAt: this.now, reference: order.operationId })),
           answer: (outcome) => end(() => resolve(outcome)),
           lose: () => end(() => reject(new Error("connection reset"))),

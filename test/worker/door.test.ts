@@ -3,10 +3,10 @@ import { createExecutionContext, createScheduledController, runInDurableObject }
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { embeddedControlPlane } from "../../control-plane/embedded.ts";
+import { msat } from "../../lightning/msat.ts";
 import { mintBolt11 } from "../../sandbox/mint-bolt11.ts";
-import { mintMacaroon } from "../../sandbox/mint-macaroon.ts";
 import worker from "../../worker/index.ts";
-import { agentOf, call, operatorOf, policy, seller, type Agent } from "./support.ts";
+import { agentOf, call, challenge, operatorOf, policy, seller, type Agent } from "./support.ts";
 
 let operator = "";
 let agent: Agent;
@@ -20,15 +20,6 @@ afterEach(() => void vi.unstubAllGlobals());
 
 const buy = (key: string, url = "https://seller.example/free", headers: Readonly<Record<string, string>> = {}) => call("POST", "/v1/fetch", key, { url }, headers);
 const hello = (): Response => new Response("hello", { headers: { "content-type": "text/plain" } });
-
-/** 402 with a real challenge over this many satoshi. */
-function challenge(amountMsat: number): Response {
-  const bytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
-  const paymentHash = [...bytes(32)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const macaroon = mintMacaroon({ rootKey: bytes(32), paymentHash, tokenId: bytes(32), caveats: [] });
-  const invoice = mintBolt11({ network: "mainnet", amountMsat, paymentHash, paymentSecret: bytes(32), description: "L402", timestamp: Math.floor(Date.now() / 1000), nodeSecretKey: bytes(32) });
-  return new Response("payment required\n", { status: 402, headers: { "www-authenticate": `L402 macaroon="${macaroon}", invoice="${invoice}"` } });
-}
 
 describe("a wallet", () => {
   test("is made with a sealed envelope, listed, and read back without its mnemonic", async () => {
@@ -211,7 +202,7 @@ test("the switches of owner and platform are set and read, with a version that g
   expect((await call("PUT", "/v1/security/global", main, { active: true })).json).toMatchObject({ globalPause: true });
   expect((await call("GET", "/v1/security", main)).json).toMatchObject({ globalPause: true, ownerKillSwitch: false });
   expect((await call("PUT", "/v1/security/global", main, { active: false })).json).toMatchObject({ globalPause: false });
-  expect((await call("GET", "/v1/security", await operatorOf("nobody-yet"))).json).toEqual({ version: null, globalPause: null, ownerKillSwitch: null });
+  expect((await call("GET", "/v1/security", await operatorOf("nobody-yet"))).json).toMatchObject({ globalPause: false, ownerKillSwitch: false });
 });
 
 test("receipts are exported as JSON lines, in the order of their chain", async () => {
@@ -233,9 +224,9 @@ test("a delivery record reaches the journal with the bytes and their hash", asyn
   expect(rows).toEqual([{ answer_status: 200, answer_bytes: 5, answer_complete: 1, hash: 64 }]);
 });
 
-test("invariant 4: the cron wakes the wallets that the control plane knows to have open rows", async () => {
-  const own = await agentOf(operator);
-  const stub = env.WALLET.getByName(`main/${own.walletId}`);
+test.each(["main", "an-owner-apart"])("invariant 4: the cron wakes the wallets of %s that the control plane knows to have open rows", async (owner) => {
+  const own = await agentOf(await operatorOf(owner));
+  const stub = env.WALLET.getByName(`${owner}/${own.walletId}`);
   const [, , , keyId = "", secret = ""] = own.key.split(".");
   const purchaseId = crypto.randomUUID();
   const auth = { kind: "agent_key", keyId, secret } as const;
@@ -245,10 +236,10 @@ test("invariant 4: the cron wakes the wallets that the control plane knows to ha
     storage.sql.exec("UPDATE purchase SET due_at = 1 WHERE id = ?", purchaseId);
     await storage.deleteAlarm();
   });
-  await embeddedControlPlane(env.CONTROL_PLANE, "main").putSnapshot({ walletId: own.walletId, at: Date.now(), status: null, openRows: 1 });
+  await embeddedControlPlane(env.CONTROL_PLANE, owner).putSnapshot({ walletId: own.walletId, at: Date.now(), status: null, openRows: 1 });
   const logged = vi.spyOn(console, "warn").mockImplementation(() => undefined);
   await worker.scheduled(createScheduledController(), env);
-  expect(logged.mock.calls.map(([line]) => JSON.parse(String(line)) as unknown)).toContainEqual({ event: "cron", open: expect.any(Number) as unknown, failed: 0 });
+  expect(logged.mock.calls.map(([line]) => JSON.parse(String(line)) as unknown)).toContainEqual({ event: "cron", owners: expect.any(Number) as unknown, open: expect.any(Number) as unknown, failed: 0 });
   logged.mockRestore();
   expect((await call("GET", `/v1/purchases/${purchaseId}`, own.key)).json).toMatchObject({ state: "abandoned" });
 });
@@ -264,4 +255,52 @@ test("a configuration that cannot be understood stops the door with the variable
 test("health is public and the index links to it", async () => {
   expect((await call("GET", "/v1/health", null)).json).toMatchObject({ ok: true, compatibilityDate: "2026-10-23" });
   expect((await call("GET", "/", null)).text).toContain("/v1/health");
+});
+
+describe("a wallet asked for under an Idempotency-Key", () => {
+  const ask = (body: unknown, key: string) => call("POST", "/v1/wallets", operator, body, { "idempotency-key": key });
+
+  test("is one wallet however often it is asked for, also by two at once; with another body it is a conflict", async () => {
+    const body = { label: "once", policy: policy() };
+    const both = await Promise.all([ask(body, "setup-1"), ask(body, "setup-1")]);
+    const again = await ask(body, "setup-1");
+    expect(new Set([...both, again].map(({ json }) => json["walletId"])).size).toBe(1);
+    expect([new Set(both.map(({ status }) => status)), again.status]).toEqual([new Set([200, 201]), 200]);
+    expect((await ask({ ...body, label: "twice" }, "setup-1")).json).toMatchObject({ code: "idempotency_conflict" });
+    expect((await ask(body, "setup-2")).json["walletId"]).not.toBe(again.json["walletId"]);
+  });
+
+  test("and half made is completed by the retry, with the envelope that was kept", async () => {
+    const body = { label: "half", policy: policy() };
+    const made = await ask(body, "setup-3");
+    const walletId = String(made.json["walletId"]);
+    // As after a crash between the control plane and the object: the object knows nothing.
+    await runInDurableObject(env.WALLET.getByName(`main/${walletId}`), (_object, { storage }) => void storage.sql.exec("DELETE FROM wallet"));
+    expect((await call("GET", `/v1/wallets/${walletId}`, operator)).json).toMatchObject({ code: "not_found" });
+    const again = await ask(body, "setup-3");
+    expect([again.status, again.json["walletId"]]).toEqual([201, walletId]);
+    expect((await call("GET", `/v1/wallets/${walletId}`, operator)).json).toMatchObject({ state: "active", walletId });
+  });
+});
+
+test("a balance that cannot be asked for is the last one known, with its instant, and marked stale", async () => {
+  const own = await agentOf(operator);
+  const balances = async () => [(await call("GET", `/v1/wallets/${own.walletId}/balance`, operator)).json, (await call("GET", "/v1/balance", own.key)).json];
+  for (const json of await balances()) expect(json).toMatchObject({ walletId: own.walletId, balance: { online: false, spendableMsat: null }, asOf: null, stale: true });
+  const status = { backend: "http-executor", online: true, spendableMsat: msat(7_000), network: "mainnet", lastPaymentAt: null, version: null } as const;
+  await embeddedControlPlane(env.CONTROL_PLANE, "main").keepStatus(own.walletId, { at: 1_700_000_000_000, status });
+  for (const json of await balances()) expect(json).toMatchObject({ walletId: own.walletId, balance: { online: false, spendableMsat: 7_000 }, asOf: 1_700_000_000_000, stale: true });
+});
+
+test("without a backend that makes invoices or pays, funding and withdrawal say so and leave nothing open", async () => {
+  const own = await agentOf(operator);
+  const at = `/v1/wallets/${own.walletId}`;
+  expect(await call("POST", `${at}/invoices`, operator, { amountSats: 100 })).toMatchObject({ status: 501, json: { code: "not_supported" } });
+  const invoice = mintBolt11({ network: "mainnet", amountMsat: 21_000, paymentHash: "ab".repeat(32), paymentSecret: new Uint8Array(32).fill(1), description: "", timestamp: Math.floor(Date.now() / 1000), nodeSecretKey: new Uint8Array(32).fill(2) });
+  const withdrawal = await call("POST", `${at}/withdrawals`, operator, { bolt11: invoice, maxFeeSats: 1, withdrawalId: crypto.randomUUID() });
+  expect(withdrawal.json).toMatchObject({ state: "failed", code: "backend_unavailable" });
+  expect(withdrawal.text).not.toContain(invoice);
+  expect((await call("GET", at, operator)).json).toMatchObject({ openRows: 0, lowBalance: false });
+  expect(await call("POST", `${at}/purchases/${String(withdrawal.json["purchaseId"])}/resolve`, operator, { verdict: "failed", evidence: "the node has never heard of it" })).toMatchObject({ status: 409 });
+  expect(await call("POST", `${at}/purchases/${String(withdrawal.json["purchaseId"])}/write-off`, operator)).toMatchObject({ status: 409 });
 });

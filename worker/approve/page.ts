@@ -21,20 +21,21 @@ button.yes { background: #166534; border-color: #166534; color: #fff; }`;
 export async function page(random: RandomBytes, status: number, title: string, body: Markup): Promise<Response> {
   const nonce = base64.encode(random(16));
   const text = await html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>${title}</title>
-<style nonce="${nonce}">${STYLE}</style>
-</head>
-<body>
-<h1>${title}</h1>
-${body}
-</body>
-</html>
-`;
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="robots" content="noindex" />
+        <title>${title}</title>
+        <style nonce="${nonce}">
+          ${STYLE}
+        </style>
+      </head>
+      <body>
+        <h1>${title}</h1>
+        ${body}
+      </body>
+    </html> `;
   return new Response(String(text), {
     status,
     headers: {
@@ -52,18 +53,25 @@ ${body}
 
 /** A question still open. @param action where the buttons post to: the page's own address */
 export function question(view: ApprovalView, action: string): Markup {
-  const why = view.because === "host" ? "This host is not on the list of allowed hosts." : "The price is at or above the limit for payments without a person's word.";
+  const why =
+    view.because === "host"
+      ? "This host is not on the list of allowed hosts."
+      : "The price is at or above the limit for payments without a person's word.";
   return html`<p>An agent wants to buy this, and asks for a person's word. ${why}</p>
-${facts(view)}
-<p>If you approve, the agent has to send the same request again. It may then pay up to ${formatSats(view.maxMsat)}, once.</p>
-<form method="post" action="${action}"><input type="hidden" name="decision" value="approve"><button class="yes" type="submit">Approve</button></form>
-<form method="post" action="${action}"><input type="hidden" name="decision" value="reject"><button type="submit">Reject</button></form>`;
+    ${facts(view)}
+    <p>If you approve, the agent has to send the same request again. It may then pay up to ${formatSats(view.maxMsat)}, once.</p>
+    <form method="post" action="${action}">
+      <input type="hidden" name="decision" value="approve" /><button class="yes" type="submit">Approve</button>
+    </form>
+    <form method="post" action="${action}">
+      <input type="hidden" name="decision" value="reject" /><button type="submit">Reject</button>
+    </form>`;
 }
 
 /** What has become of it; there is nothing left to press. */
 export function outcome(view: ApprovalView): Markup {
   return html`<p>${said(view)}</p>
-${facts(view)}`;
+    ${facts(view)}`;
 }
 
 export const titleOf = ({ state }: ApprovalView): string => TITLES[state];
@@ -92,23 +100,35 @@ function said({ state, expiresAt }: ApprovalView): string {
 
 function facts(view: ApprovalView): Markup {
   return html`<dl>
-<dt>Request</dt><dd>${view.method} ${view.origin}${view.path}</dd>
-<dt>Price</dt><dd>${formatSats(view.amountMsat)}, at most ${formatSats(view.maxMsat)} with the network's fee</dd>
-<dt>Budget</dt><dd>${view.budget}${view.subject === null ? "" : `, for ${view.subject}`}</dd>
-${view.description === null ? "" : html`<dt>The seller says</dt><dd>“${view.description}”</dd>`}
-<dt>Asked</dt><dd>${when(view.askedAt)}</dd>
-<dt>Open until</dt><dd>${when(view.expiresAt)}</dd>
-</dl>`;
+    <dt>Request</dt>
+    <dd>${view.method} ${view.origin}${view.path}</dd>
+    <dt>Price</dt>
+    <dd>${formatSats(view.amountMsat)}, at most ${formatSats(view.maxMsat)} with the network's fee</dd>
+    <dt>Budget</dt>
+    <dd>${view.budget}${view.subject === null ? "" : `, for ${view.subject}`}</dd>
+    ${
+      view.description === null
+        ? ""
+        : html`<dt>The seller says</dt>
+            <dd>“${view.description}”</dd>`
+    }
+    <dt>Asked</dt>
+    <dd>${when(view.askedAt)}</dd>
+    <dt>Open until</dt>
+    <dd>${when(view.expiresAt)}</dd>
+  </dl>`;
 }
 
 /** Where an agent's `approvalUrl` leads: how people decide. It is the same for everybody and knows nothing. */
-export const explanation = (): Markup => html`<p>An agent met a price that its policy lets only a person approve. The agent cannot approve it, and this page cannot either.</p>
-<p>To decide, open the approval link that its operator or approver sent you, or use an approver's key:</p>
-<pre>GET  /v1/wallets/&lt;wallet&gt;/approvals?state=pending
+export const explanation = (): Markup =>
+  html`<p>An agent met a price that its policy lets only a person approve. The agent cannot approve it, and this page cannot either.</p>
+    <p>To decide, open the approval link that its operator or approver sent you, or use an approver's key:</p>
+    <pre>
+GET  /v1/wallets/&lt;wallet&gt;/approvals?state=pending
 POST /v1/wallets/&lt;wallet&gt;/approvals/&lt;approval&gt;/approve
 POST /v1/wallets/&lt;wallet&gt;/approvals/&lt;approval&gt;/reject
 POST /v1/wallets/&lt;wallet&gt;/approvals/&lt;approval&gt;/link</pre>
-<p>After a yes the agent sends the same request again.</p>`;
+    <p>After a yes the agent sends the same request again.</p>`;
 
 export const sentence = (text: string): Markup => html`<p>${text}</p>`;
 

@@ -22,16 +22,25 @@ import type { KekUse, OneCustody } from "../custody-view.ts";
 type Same<A, B> = [A] extends [B] ? true : false;
 const held =
   <T>() =>
-  <S extends Schema.Top>(schema: Same<keyof T, keyof S["Type"]> extends true ? (Same<keyof S["Type"], keyof T> extends true ? (T extends S["Type"] ? S : never) : never) : never): S =>
+  <S extends Schema.Top>(
+    schema: Same<keyof T, keyof S["Type"]> extends true
+      ? Same<keyof S["Type"], keyof T> extends true
+        ? T extends S["Type"]
+          ? S
+          : never
+        : never
+      : never,
+  ): S =>
     schema;
 
 const codes = Object.keys(ERRORS) as [Code, ...Code[]];
 const text = (pattern: RegExp) => Schema.String.check(Schema.isPattern(pattern));
 const int = (least: number) => Schema.Number.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(least));
-/** Millisatoshi. */
-const Msat = Schema.Number.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })).annotate({ description: "millisatoshi" });
-/** Epoch milliseconds. */
-const Instant = Schema.Number.check(Schema.isInt()).annotate({ description: "epoch milliseconds" });
+const Msat = Schema.Number.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })).annotate({
+  identifier: "Msat",
+  description: "millisatoshi",
+});
+const Instant = Schema.Number.check(Schema.isInt()).annotate({ identifier: "Instant", description: "epoch milliseconds" });
 const Network = Schema.Literals(["mainnet", "testnet", "signet", "regtest"]);
 const Backend = Schema.Literals(["http-executor", "spark-wasm"]);
 const CodeName = Schema.Literals(codes).annotate({ identifier: "Code", description: "Stable names; new ones may be added." });
@@ -47,9 +56,19 @@ const windows = {
   dayMsat: may(Msat),
   monthMsat: may(Msat),
   totalMsat: may(Msat),
-  rolling: may(list(Schema.Struct({ windowMs: Schema.Number.check(Schema.isInt(), Schema.isBetween({ minimum: 1000, maximum: 31 * 86_400_000 })), capMsat: Msat })).check(Schema.isMaxLength(8))),
+  rolling: may(
+    list(
+      Schema.Struct({
+        windowMs: Schema.Number.check(Schema.isInt(), Schema.isBetween({ minimum: 1000, maximum: 31 * 86_400_000 })),
+        capMsat: Msat,
+      }),
+    ).check(Schema.isMaxLength(8)),
+  ),
 };
-const HostPattern = Schema.String.annotate({ description: "host, *.host, or either with :port, in lower case; 443 when no port is named" });
+const HostPattern = Schema.String.annotate({
+  identifier: "HostPattern",
+  description: "host, *.host, or either with :port, in lower case; 443 when no port is named",
+});
 const Wait = Schema.Number.check(Schema.isInt(), Schema.isBetween({ minimum: 1000, maximum: 86_400_000 }));
 
 /** The law is `parsePolicy`; a property test compares the two. */
@@ -83,7 +102,10 @@ export const PolicyShape = named(
       ),
       approvalMs: may(Wait),
       lowBalanceMsat: may(Msat),
-      fee: Schema.Struct({ floorMsat: Msat, ppm: Schema.Number.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 1_000_000 })) }),
+      fee: Schema.Struct({
+        floorMsat: Msat,
+        ppm: Schema.Number.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 1_000_000 })),
+      }),
       opaqueTokens: Schema.Literals(["deny", "allow"]),
       network: Network,
       pathPrefixes: may(list(text(/^\/[^?#\s]*$/u)).check(Schema.isMaxLength(100))),
@@ -102,7 +124,11 @@ const record = {
   createdAt: Instant,
 };
 export const WalletShape = named("Wallet", held<WalletRecord>()(Schema.Struct(record)));
-export const NewWallet = Schema.Struct({ ...record, policy: PolicyShape, backup: may(Schema.String.annotate({ description: "age, armored; sealed to `backupRecipient`; shown once" })) });
+export const NewWallet = Schema.Struct({
+  ...record,
+  policy: PolicyShape,
+  backup: may(Schema.String.annotate({ description: "age, armored; sealed to `backupRecipient`; shown once" })),
+});
 export const Wallets = Schema.Struct({ wallets: list(WalletShape) });
 export const WalletState = Schema.Struct({ walletId: WalletId, state: Schema.Literals(["active", "disabled"]) });
 export const DisabledNow = Schema.Struct({ walletId: WalletId, state: Schema.Literals(["disabled"]), cancelled: int(0) });
@@ -120,9 +146,17 @@ export const Payer = named(
     }),
   ),
 );
-export const Balance = Schema.Struct({ walletId: WalletId, balance: Schema.NullOr(Payer), asOf: Schema.NullOr(Instant), stale: Schema.Boolean });
+export const Balance = Schema.Struct({
+  walletId: WalletId,
+  balance: Schema.NullOr(Payer),
+  asOf: Schema.NullOr(Instant),
+  stale: Schema.Boolean,
+});
 
-const Spent = named("Spent", held<BudgetView["spent"]>()(Schema.Struct({ hourMsat: Msat, dayMsat: Msat, monthMsat: Msat, totalMsat: Msat, openMsat: Msat })));
+const Spent = named(
+  "Spent",
+  held<BudgetView["spent"]>()(Schema.Struct({ hourMsat: Msat, dayMsat: Msat, monthMsat: Msat, totalMsat: Msat, openMsat: Msat })),
+);
 const Status = Schema.Literals(["active", "disabled", "paused"]);
 export const WalletStatusShape = held<WalletStatus>()(
   Schema.Struct({
@@ -144,11 +178,22 @@ export const WalletStatusShape = held<WalletStatus>()(
 
 const version = int(1);
 export const PolicyInForce = Schema.Struct({ policy: PolicyShape, policyVersion: version });
-export const Budget = named("Budget", held<BudgetView>()(Schema.Struct({ budget: text(BUDGET_NAME), policy: PolicyShape, policyVersion: version, disabled: Schema.Boolean, spent: Spent })));
+export const Budget = named(
+  "Budget",
+  held<BudgetView>()(
+    Schema.Struct({ budget: text(BUDGET_NAME), policy: PolicyShape, policyVersion: version, disabled: Schema.Boolean, spent: Spent }),
+  ),
+);
 export const Budgets = Schema.Struct({ budgets: list(Budget) });
 export const OwnWallet = Schema.Struct({ walletId: WalletId, state: Schema.String, budget: Budget, payer: Schema.NullOr(Payer) });
 
-const agentKey = { keyId: Schema.String, budget: Schema.String, label: Schema.String, createdAt: Instant, revokedAt: Schema.NullOr(Instant) };
+const agentKey = {
+  keyId: Schema.String,
+  budget: Schema.String,
+  label: Schema.String,
+  createdAt: Instant,
+  revokedAt: Schema.NullOr(Instant),
+};
 const secret = Schema.String.annotate({ description: "the key itself; shown once" });
 export const AgentKey = named("AgentKey", held<KeyView>()(Schema.Struct(agentKey)));
 export const AgentKeys = Schema.Struct({ keys: list(AgentKey) });
@@ -161,30 +206,43 @@ export const RevokedKey = Schema.Struct({ keyId: Schema.String, revokedAt: Insta
 
 export const Switches = Schema.Struct({ version: int(0), globalPause: Schema.Boolean, ownerKillSwitch: Schema.Boolean });
 
+const purchase = {
+  purchaseId: PurchaseId,
+  code: Schema.NullOr(CodeName),
+  budget: Schema.String,
+  method: Schema.String,
+  origin: Schema.String,
+  path: Schema.String,
+  amountMsat: Schema.NullOr(Msat),
+  feeMsat: Schema.NullOr(Msat),
+  paymentHash: Schema.NullOr(Hash),
+  openedAt: Instant,
+  receiptIds: list(Schema.String),
+};
+// In the type the state is a string, since it crosses RPC between versions; what this version answers is one of these.
 export const Purchase = named(
   "Purchase",
-  held<PurchaseView>()(
-    Schema.Struct({
-      purchaseId: PurchaseId,
-      state: Schema.Literals(STATES),
-      code: Schema.NullOr(CodeName),
-      budget: Schema.String,
-      method: Schema.String,
-      origin: Schema.String,
-      path: Schema.String,
-      amountMsat: Schema.NullOr(Msat),
-      feeMsat: Schema.NullOr(Msat),
-      paymentHash: Schema.NullOr(Hash),
-      openedAt: Instant,
-      receiptIds: list(Schema.String),
-    }) as unknown as Schema.Schema<PurchaseView>,
-  ),
+  Schema.Struct({ ...held<Omit<PurchaseView, "state">>()(Schema.Struct(purchase)).fields, state: Schema.Literals(STATES) }),
 );
 export const Purchases = Schema.Struct({ purchases: list(Purchase), next: Schema.NullOr(int(1)) });
 
-const KINDS = {
-  paid: 1, cached: 1, free: 1, denied: 1, failed: 1, unknown: 1, unfulfilled: 1, late_settlement: 1, granted: 1, rejected: 1, expired: 1, withdrawn: 1, resolved: 1, written_off: 1,
-} as const satisfies Record<ReceiptKind, 1>;
+/** A record, so that a kind that is missing here does not compile. */
+const KINDS: Readonly<Record<ReceiptKind, true>> = {
+  paid: true,
+  cached: true,
+  free: true,
+  denied: true,
+  failed: true,
+  unknown: true,
+  unfulfilled: true,
+  late_settlement: true,
+  granted: true,
+  rejected: true,
+  expired: true,
+  withdrawn: true,
+  resolved: true,
+  written_off: true,
+};
 export const ReceiptShape = named(
   "Receipt",
   held<Receipt>()(
@@ -215,7 +273,10 @@ export const ReceiptShape = named(
     }),
   ),
 );
-export const ReceiptLine = named("ReceiptRecord", held<ReceiptRecord>()(Schema.Struct({ receiptId: text(/^rcpt_[0-9a-f]{64}$/u), chain: Hash, receipt: ReceiptShape })));
+export const ReceiptLine = named(
+  "ReceiptRecord",
+  held<ReceiptRecord>()(Schema.Struct({ receiptId: text(/^rcpt_[0-9a-f]{64}$/u), chain: Hash, receipt: ReceiptShape })),
+);
 export const Receipts = Schema.Struct({ receipts: list(ReceiptLine), next: Schema.NullOr(int(1)) });
 
 const QuoteShape = named(
@@ -263,9 +324,14 @@ export const Approval = named(
   ),
 );
 export const Approvals = Schema.Struct({ approvals: list(Approval) });
-export const ApprovalUrl = Schema.Struct({ url: Schema.String.annotate({ description: "a capability, for people only" }), expiresAt: Instant });
+export const ApprovalUrl = Schema.Struct({
+  url: Schema.String.annotate({ description: "a capability, for people only" }),
+  expiresAt: Instant,
+});
 
-export const Funding = held<FundingInvoice>()(Schema.Struct({ bolt11: Schema.String, paymentHash: Hash, amountMsat: Msat, expiresAt: Instant }));
+export const Funding = held<FundingInvoice>()(
+  Schema.Struct({ bolt11: Schema.String, paymentHash: Hash, amountMsat: Msat, expiresAt: Instant }),
+);
 
 const custody = {
   walletId: WalletId,
@@ -296,7 +362,10 @@ export const KekVersions = held<KekUse>()(
   }),
 );
 
-const ReplayedShape = named("Replayed", held<Replayed>()(Schema.Struct({ receiptId: Schema.String, purchaseId: Schema.String, code: CodeName, detail: Schema.String })));
+const ReplayedShape = named(
+  "Replayed",
+  held<Replayed>()(Schema.Struct({ receiptId: Schema.String, purchaseId: Schema.String, code: CodeName, detail: Schema.String })),
+);
 export const DryRun = Schema.Struct({
   policy: PolicyShape,
   budget: Schema.NullOr(Schema.String),

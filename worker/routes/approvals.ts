@@ -26,7 +26,9 @@ function named(c: Context<DoorEnv>, approvalId: string | null): Named | null {
 export function approvalRoutes(app: Hono<DoorEnv>): void {
   app.get("/v1/wallets/:walletId/approvals", deciderOnly, query(strict(ApprovalsQuery)), async (c) => {
     const at = named(c, null);
-    return at === null ? problemResponse("not_found") : resultResponse(await at.wallet.approvals(c.req.valid("query").state ?? null), (approvals) => ({ approvals }));
+    return at === null
+      ? problemResponse("not_found")
+      : resultResponse(await at.wallet.approvals(c.req.valid("query").state ?? null), (approvals) => ({ approvals }));
   });
 
   app.get("/v1/wallets/:walletId/approvals/:approvalId", deciderOnly, async (c) => {
@@ -47,13 +49,25 @@ export function approvalRoutes(app: Hono<DoorEnv>): void {
 
   app.post("/v1/wallets/:walletId/approvals/:approvalId/reject", deciderOnly, async (c) => {
     const at = named(c, c.req.param("approvalId"));
-    return at === null ? problemResponse("not_found") : resultResponse(await at.wallet.decideApproval(at.approvalId, "reject", at.by, null));
+    return at === null
+      ? problemResponse("not_found")
+      : resultResponse(await at.wallet.decideApproval(at.approvalId, "reject", at.by, null));
   });
 
   app.post("/v1/wallets/:walletId/approvals/:approvalId/link", deciderOnly, async (c) => {
     const at = named(c, c.req.param("approvalId"));
     if (at === null) return problemResponse("not_found");
     const made = await at.wallet.approvalLink(at.approvalId);
-    return resultResponse(made, (link) => ({ url: `${publicBase(c)}/approve/${writeLinkToken({ owner: at.owner, walletId: at.walletId, link })}`, expiresAt: link.expiresAt }), 201);
+    // An object that was never made has no keys to open either; the control plane knows which of the two it is.
+    if (!made.ok && made.code === "envelope_unopenable" && (await c.env.door.control(at.owner).wallet(at.walletId)) === null)
+      return problemResponse("not_found");
+    return resultResponse(
+      made,
+      (link) => ({
+        url: `${publicBase(c)}/approve/${writeLinkToken({ owner: at.owner, walletId: at.walletId, link })}`,
+        expiresAt: link.expiresAt,
+      }),
+      201,
+    );
   });
 }

@@ -27,7 +27,8 @@ export function approvePage(app: Hono<DoorEnv>): void {
     const named = readLinkToken(c.req.param("token"));
     if (named === null) return notValid(c);
     const decision = await decisionOf(c.req.raw);
-    if (decision === null) return page(c.env.door.random, 400, "Nothing was decided", sentence("Go back and press one of the two buttons."));
+    if (decision === null)
+      return page(c.env.door.random, 400, "Nothing was decided", sentence("Go back and press one of the two buttons."));
     const wallet = walletOf(c, named);
     const decided = await wallet.decideByLink(named.link, decision);
     // Somebody was faster, or pressed twice: what was decided then is what counts.
@@ -39,7 +40,12 @@ export function approvePage(app: Hono<DoorEnv>): void {
 const walletOf = (c: Context<DoorEnv>, { owner, walletId }: LinkToken) => c.env.door.wallet(owner, walletId);
 
 const notValid = (c: Context<DoorEnv>): Promise<Response> =>
-  page(c.env.door.random, 403, "This link is not valid", sentence("It may have been cut or changed on its way. Ask for a new one; nothing was decided."));
+  page(
+    c.env.door.random,
+    403,
+    "This link is not valid",
+    sentence("It may have been cut or changed on its way. Ask for a new one; nothing was decided."),
+  );
 
 function shown(c: Context<DoorEnv>, seen: Result<ApprovalView>): Promise<Response> {
   const { random } = c.env.door;
@@ -51,8 +57,20 @@ function shown(c: Context<DoorEnv>, seen: Result<ApprovalView>): Promise<Respons
 /** A wrong signature, another wallet and an approval that does not exist look alike to whoever tries. */
 function refused(c: Context<DoorEnv>, code: Code): Promise<Response> {
   const { random } = c.env.door;
-  if (code === "approval_expired") return page(random, 410, "This link has expired", sentence("Nobody can decide with it any more. If the agent asks again, a new link can be made."));
-  if (code === "envelope_unopenable") return page(random, 503, "The wallet cannot be asked", sentence("Its keys cannot be opened just now. Nothing was decided; try again later."));
+  if (code === "approval_expired")
+    return page(
+      random,
+      410,
+      "This link has expired",
+      sentence("Nobody can decide with it any more. If the agent asks again, a new link can be made."),
+    );
+  if (code === "envelope_unopenable")
+    return page(
+      random,
+      503,
+      "The wallet cannot be asked",
+      sentence("Its keys cannot be opened just now. Nothing was decided; try again later."),
+    );
   return notValid(c);
 }
 

@@ -13,11 +13,15 @@ import { policyOf } from "../rule.ts";
 import { walletOf } from "./wallets.ts";
 
 export function custodyRoutes(app: Hono<DoorEnv>): void {
-  app.get("/v1/custody", operatorOnly, query(strict(CustodyQuery)), async (c) => resultResponse(await kekUse(c.env.door, operatorOf(c).owner, c.req.valid("query").after ?? null)));
+  app.get("/v1/custody", operatorOnly, query(strict(CustodyQuery)), async (c) =>
+    resultResponse(await kekUse(c.env.door, operatorOf(c).owner, c.req.valid("query").after ?? null)),
+  );
 
   app.get("/v1/wallets/:walletId/custody", operatorOnly, async (c) => {
     const named = walletOf(c);
-    return named === null ? problemResponse("not_found") : resultResponse(await walletCustody(c.env.door, operatorOf(c).owner, named.walletId));
+    return named === null
+      ? problemResponse("not_found")
+      : resultResponse(await walletCustody(c.env.door, operatorOf(c).owner, named.walletId));
   });
 
   app.post("/v1/wallets/:walletId/rotate", operatorOnly, ...body(strict(RotateBody)), async (c) => {
@@ -27,7 +31,9 @@ export function custodyRoutes(app: Hono<DoorEnv>): void {
 
   app.post("/v1/wallets/:walletId/disable-now", operatorOnly, async (c) => {
     const named = walletOf(c);
-    return named === null ? problemResponse("not_found") : resultResponse(await named.wallet.disableNow(), ({ cancelled }) => ({ walletId: named.walletId, state: "disabled", cancelled }));
+    return named === null
+      ? problemResponse("not_found")
+      : resultResponse(await named.wallet.disableNow(), ({ cancelled }) => ({ walletId: named.walletId, state: "disabled", cancelled }));
   });
 
   app.post("/v1/wallets/:walletId/spender", operatorOnly, ...body(strict(SpenderBody)), async (c) => {
@@ -57,7 +63,8 @@ export function custodyRoutes(app: Hono<DoorEnv>): void {
     const { owner } = operatorOf(c);
     const asked = c.req.valid("json");
     const { network, backend } = door.config;
-    if (asked.network !== undefined && asked.network !== network) return problemResponse("invalid_request", `network: Expected ${network}, this Worker's network`);
+    if (asked.network !== undefined && asked.network !== network)
+      return problemResponse("invalid_request", `network: Expected ${network}, this Worker's network`);
     const rule = policyOf(asked, network);
     if (!rule.ok) return problemResponse("invalid_request", rule.detail);
     const there = await wallet.custody();
@@ -66,16 +73,31 @@ export function custodyRoutes(app: Hono<DoorEnv>): void {
     const custody = await door.makeCustody({ walletId, owner, network }, asked.mnemonic, asked.backupRecipient ?? null);
     if (!custody.ok) return problemResponse(custody.code, custody.detail);
     const { envelope, backup } = custody.value;
-    const wanted: WalletRecord = { walletId, owner, label: asked.label ?? "", network, backend, epoch: asked.epoch, walletSource: "embedded_envelope", createdAt: door.now() };
+    const wanted: WalletRecord = {
+      walletId,
+      owner,
+      label: asked.label ?? "",
+      network,
+      backend,
+      epoch: asked.epoch,
+      walletSource: "embedded_envelope",
+      createdAt: door.now(),
+    };
     const control = door.control(owner);
     const listed = await control.createWallet(wanted, envelope);
     if (!listed.created) {
       // Listed, but without an object: nothing has ever been paid from here, so the words may still be corrected.
       const { record } = listed;
-      if (record.epoch !== asked.epoch || record.backend !== backend) return problemResponse("already_exists", `this wallet is listed here with epoch ${record.epoch}`);
+      if (record.epoch !== asked.epoch || record.backend !== backend)
+        return problemResponse("already_exists", `this wallet is listed here with epoch ${record.epoch}`);
       const held = await control.envelope(walletId);
-      if (held === null || !(await control.putEnvelope(envelope, held))) return problemResponse("already_exists", "somebody else is restoring this wallet");
+      if (held === null || !(await control.putEnvelope(envelope, held)))
+        return problemResponse("already_exists", "somebody else is restoring this wallet");
     }
-    return resultResponse(await wallet.create(listed.record, envelope, rule.policy), () => ({ ...listed.record, policy: rule.policy, ...(backup === null ? {} : { backup }) }), 201);
+    return resultResponse(
+      await wallet.create(listed.record, envelope, rule.policy),
+      () => ({ ...listed.record, policy: rule.policy, ...(backup === null ? {} : { backup }) }),
+      201,
+    );
   });
 }

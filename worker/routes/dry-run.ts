@@ -42,7 +42,11 @@ export function dryRunRoutes(app: Hono<DoorEnv>): void {
     return json({
       policy: rule.policy,
       budget,
-      receipts: { first: records[0]?.receipt.sequence ?? null, last: records.at(-1)?.receipt.sequence ?? null, whole: (records[0]?.receipt.sequence ?? 1) === 1 },
+      receipts: {
+        first: records[0]?.receipt.sequence ?? null,
+        last: records.at(-1)?.receipt.sequence ?? null,
+        whole: (records[0]?.receipt.sequence ?? 1) === 1,
+      },
       allowed: found.allowed,
       spent: found.spent,
       refused: listed(found.refused),

@@ -11,7 +11,10 @@ import { walletOf } from "./wallets.ts";
 /** States in which the payer may still be at work. */
 const UNDER_WAY: ReadonlySet<string> = new Set(["reserved", "paying", "payment_unknown"]);
 
-function purchaseOf(c: Context<DoorEnv>, purchaseId: string): (NonNullable<ReturnType<typeof walletOf>> & { readonly purchaseId: string }) | null {
+function purchaseOf(
+  c: Context<DoorEnv>,
+  purchaseId: string,
+): (NonNullable<ReturnType<typeof walletOf>> & { readonly purchaseId: string }) | null {
   const named = walletOf(c);
   return named === null || !PURCHASE_ID.test(purchaseId) ? null : { ...named, purchaseId };
 }
@@ -36,13 +39,21 @@ export function moneyRoutes(app: Hono<DoorEnv>): void {
     if (!steering.ok) return problemResponse("invalid_request", steering.detail);
     const { withdrawalId, bolt11, maxFeeSats } = c.req.valid("json");
     const by = nameOf(operatorOf(c));
-    const made = await named.wallet.withdraw({ withdrawalId: withdrawalId ?? c.env.door.uuid(), bolt11, maxFeeMsat: sats(maxFeeSats), by, waitMs: steering.value.waitMs });
+    const made = await named.wallet.withdraw({
+      withdrawalId: withdrawalId ?? c.env.door.uuid(),
+      bolt11,
+      maxFeeMsat: sats(maxFeeSats),
+      by,
+      waitMs: steering.value.waitMs,
+    });
     // 202: the order may be under way; the purchase of this id tells how it ended.
     return resultResponse(made, undefined, made.ok && UNDER_WAY.has(made.value.state) ? 202 : 201);
   });
 
   app.post("/v1/wallets/:walletId/invoices", operatorOnly, ...body(strict(InvoiceBody)), async (c) => {
     const named = walletOf(c);
-    return named === null ? problemResponse("not_found") : resultResponse(await named.wallet.fundingInvoice(sats(c.req.valid("json").amountSats)), undefined, 201);
+    return named === null
+      ? problemResponse("not_found")
+      : resultResponse(await named.wallet.fundingInvoice(sats(c.req.valid("json").amountSats)), undefined, 201);
   });
 }

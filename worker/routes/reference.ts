@@ -14,6 +14,14 @@ export function referenceRoutes(app: Hono<DoorEnv>): void {
 
   app.get("/states", () => {
     const { html, csp } = statesPage();
-    return new Response(html, { headers: { "content-type": "text/html; charset=utf-8", "cache-control": "no-store", "content-security-policy": csp, "referrer-policy": "no-referrer", "x-content-type-options": "nosniff" } });
+    return new Response(html, {
+      headers: {
+        "content-type": "text/html; charset=utf-8",
+        "cache-control": "no-store",
+        "content-security-policy": csp,
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+      },
+    });
   });
 }

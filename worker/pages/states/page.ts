@@ -13,7 +13,7 @@ import { EVENT_WORDS, STATE_WORDS } from "./words.ts";
 const STYLE = `:root{color-scheme:light dark;--line:#667;--late:#b45309;--back:#fff;--ink:#111}
 @media (prefers-color-scheme:dark){:root{--line:#99a;--late:#f59e0b;--back:#15171c;--ink:#eee}}
 body{margin:2rem auto;max-width:124rem;padding:0 1rem;font:16px/1.5 system-ui,sans-serif;background:var(--back);color:var(--ink)}
-.drawing{overflow-x:auto}svg{display:block;max-width:none}code,svg text{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
+.drawing{overflow-x:auto}svg{display:block;width:100%;min-width:1600px;height:auto}code,svg text{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 svg text{text-anchor:middle;fill:var(--ink)}.name{font-size:13px;font-weight:600}.event,.stays{font-size:11px}
 .way,.late{fill:none;stroke:var(--line);stroke-width:1.2}.late{stroke:var(--late);stroke-dasharray:5 3}.head{fill:var(--line)}.under{fill:var(--back);opacity:.85}
 g.waiting rect{fill:#3b82f633;stroke:#3b82f6}g.reserved rect{fill:#f59e0b33;stroke:#f59e0b}g.paid rect{fill:#22c55e33;stroke:#22c55e}g.ended rect{fill:#8883;stroke:#888}
