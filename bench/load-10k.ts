@@ -19,8 +19,8 @@ export interface LoadResult extends LoadSize {
   /** What the first failed one was told, or null. */
   readonly firstFailure: string | null;
   readonly perSecond: number;
-  /** Resident memory of workerd, bytes: when every wallet has been used, the highest seen, and the mean of the last tenth. */
-  readonly memory: { readonly start: number; readonly peak: number; readonly end: number };
+  /** Resident memory of workerd, bytes: when every wallet has been used, the highest seen, the mean of the last tenth, and of each. */
+  readonly memory: { readonly start: number; readonly peak: number; readonly end: number; readonly tenths: readonly number[] };
   /** Of the objects' databases together, for each thousand purchases. */
   readonly bytesPerThousand: number;
   /** Settled at the node and in the journals, the warming up left out. */
@@ -64,14 +64,16 @@ export async function loadRun(rig: Rig, { wallets, purchases }: LoadSize): Promi
     await rig.kill();
     const books = readBooks(rig.walletsDir);
     const ledger = await rig.ledger();
-    const last = samples.slice(-Math.max(1, Math.floor(samples.length / 10)));
+    const tenths = Array.from({ length: 10 }, (_, n) =>
+      mean(samples.slice(Math.floor((samples.length * n) / 10), Math.floor((samples.length * (n + 1)) / 10))),
+    );
     return {
       wallets,
       purchases,
       failed,
       firstFailure,
       perSecond: purchases / seconds,
-      memory: { start: samples[0] ?? 0, peak: Math.max(...samples), end: last.reduce((sum, bytes) => sum + bytes, 0) / last.length },
+      memory: { start: samples[0] ?? 0, peak: Math.max(...samples), end: tenths.at(-1) ?? 0, tenths },
       bytesPerThousand: ((databaseBytes(rig) - sizeBefore) / purchases) * 1000,
       settled: {
         node: ledger.settled - warm,
@@ -116,6 +118,8 @@ export function loadFigures({
     { id: "database_per_thousand", name: "databases, per 1,000 paid purchases", value: bytesPerThousand, unit: "bytes", goal: null },
   ];
 }
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 
 function databaseBytes(rig: Rig): number {
   return readBooks(rig.walletsDir).reduce((sum, { bytes }) => sum + bytes, 0);

@@ -117,8 +117,8 @@ async function outbox(vault: Vault): Promise<void> {
       return answer.acknowledged;
     };
     acknowledged = await Promise.race([sent(), timer.done.then(() => null)]);
-  } catch {
-    acknowledged = null;
+  } catch (error) {
+    vault.ports.log("outbox_failed", { tries: job.tries, error: error instanceof Error ? error.name : "unknown" });
   } finally {
     timer.cancel();
   }

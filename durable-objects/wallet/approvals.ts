@@ -68,9 +68,16 @@ export function expire(vault: Vault, purchaseId: string): void {
 export function list(vault: Vault, state: ApprovalState | null): Result<readonly ApprovalView[]> {
   if (vault.wallet() === null) return { ok: false, code: "not_found", detail: "no such wallet" };
   const now = vault.clock.now();
-  const rows = vault.ports.sql.rows<Row>("SELECT * FROM approval ORDER BY asked_at DESC, id LIMIT ?", MOST_LISTED);
-  const views = rows.flatMap((row) => view(vault, row, now) ?? []);
-  return { ok: true, value: state === null ? views : views.filter((each) => each.state === state) };
+  // What has lapsed is expired, whether or not the alarm has said so yet.
+  const lapses = "(state IN ('pending', 'granted') AND expires_at <= ?)";
+  const rows = vault.ports.sql.rows<Row>(
+    `SELECT * FROM approval WHERE ? IS NULL OR (CASE WHEN ${lapses} THEN 'expired' ELSE state END) = ? ORDER BY asked_at DESC, id LIMIT ?`,
+    state,
+    now,
+    state,
+    MOST_LISTED,
+  );
+  return { ok: true, value: rows.flatMap((row) => view(vault, row, now) ?? []) };
 }
 
 export function decideApproval(vault: Vault, id: string, verdict: Verdict, by: string, maxMsat: Msat | null): Result<ApprovalView> {
@@ -98,7 +105,8 @@ export function decideApproval(vault: Vault, id: string, verdict: Verdict, by: s
 
 /** Signed with a key of its own, derived from the record key: only this wallet's object can make one or check it. */
 export async function link(vault: Vault, id: string): Promise<Result<ApprovalLink>> {
-  if ((await vault.ready()) !== null) return { ok: false, code: "envelope_unopenable", detail: "the wallet's keys cannot be opened" };
+  const notReady = await vault.ready();
+  if (notReady !== null) return { ok: false, code: notReady === "not_found" ? notReady : "envelope_unopenable", detail: "no such wallet, or its keys cannot be opened" };
   const row = find(vault, id);
   if (row === null) return { ok: false, code: "not_found", detail: "no such approval" };
   if (row.state !== "pending" || row.expires_at <= vault.clock.now()) return { ok: false, code: "approval_expired", detail: "there is nothing left to decide" };

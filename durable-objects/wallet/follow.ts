@@ -20,6 +20,7 @@ export async function follow(vault: Vault, { purchaseId, leaderId }: Follow, wai
     // A notice may say no more than "asked, still unknown": waiting on would keep the caller in the dark for nothing.
     if (vault.journal.purchase(leaderId)?.state === "payment_unknown") break;
   }
+  // Waiting may have been long enough for "disable now" to take the keys from memory.
   const notReady = await vault.ready();
   if (notReady !== null) return { kind: "refused", code: notReady, detail: "the record key cannot be opened", purchaseId, receiptId: null };
   return vault.transact(() => landed(vault, purchaseId, leaderId));

@@ -30,6 +30,8 @@ export async function pay(vault: Vault, request: PayRequest): Promise<PayAnswer>
   if (notReady !== null) return refusal(request.purchaseId, notReady === "not_found" ? "unauthorized" : notReady);
   const wallet = vault.wallet();
   if (wallet !== null) await vault.security.refresh(wallet.wallet_id);
+  // "Disable now" may have taken the keys from memory while the control plane was asked.
+  if ((await vault.ready()) !== null) return refusal(request.purchaseId, "envelope_unopenable");
   const step = vault.transact(() => payBlock(vault, request));
   if (step.kind === "follow") return follow(vault, step, request.waitMs);
   if (step.kind !== "send") return step;
@@ -44,6 +46,7 @@ export async function quote(vault: Vault, request: PayRequest): Promise<QuoteAns
   if (notReady !== null) return refusal(request.purchaseId, notReady === "not_found" ? "unauthorized" : notReady);
   const wallet = vault.wallet();
   if (wallet !== null) await vault.security.refresh(wallet.wallet_id);
+  if ((await vault.ready()) !== null) return refusal(request.purchaseId, "envelope_unopenable");
   return vault.transact((): QuoteAnswer => {
     const found = find(vault, request);
     if (found.kind === "refused") return found;

@@ -139,7 +139,8 @@ export class Vault {
   async ready(): Promise<Code | null> {
     const wallet = this.wallet();
     if (wallet === null) return "not_found";
-    if (this.#keys.isCurrent(wallet.record_key_id)) return null;
+    // A former key may be a moment behind the current one, and what it has sealed would pass for unreadable.
+    if (this.#opening === null && this.#keys.isCurrent(wallet.record_key_id)) return null;
     await this.openKeys();
     return this.#keys.isCurrent(this.wallet()?.record_key_id ?? 0) ? null : "envelope_unopenable";
   }

@@ -23,6 +23,8 @@ export async function withdraw(vault: Vault, request: WithdrawRequest): Promise<
   if (wallet === null) return { ok: false, code: "not_found", detail: "no such wallet" };
   if (!/^[0-9a-f-]{36}$/u.test(request.withdrawalId)) return { ok: false, code: "invalid_request", detail: "withdrawalId: a UUID in lower case" };
   await vault.security.refresh(wallet.wallet_id);
+  // "Disable now" may have taken the keys from memory meanwhile.
+  if ((await vault.ready()) !== null) return { ok: false, code: "envelope_unopenable", detail: "the wallet's keys cannot be opened" };
   const id = request.withdrawalId;
   const begun = vault.transact(() => begin(vault, request));
   if (!begun.ok) return begun;

@@ -60,7 +60,8 @@ function buy(key: string, path: string, idempotencyKey: string | null = null): P
       response.on("data", (chunk: string) => (text += chunk));
       response.on("error", fail);
       response.on("end", () => {
-        const code: unknown = response.headers["content-type"] === "application/problem+json" ? (JSON.parse(text) as { readonly code?: unknown }).code : null;
+        const code: unknown =
+          response.headers["content-type"] === "application/problem+json" ? (JSON.parse(text) as { readonly code?: unknown }).code : null;
         done({
           status: response.statusCode ?? 0,
           outcome: String(response.headers["lightning-status"]),
@@ -97,7 +98,9 @@ test("invariant 2: 1,000 identical concurrent requests make one payment, and all
 
 test("invariant 2: 200 concurrent requests with one Idempotency-Key make one payment", async () => {
   const { key } = await newKey({});
-  const { result, settled } = await settlements(system, () => Promise.all(Array.from({ length: 200 }, () => buy(key, "/many/2", "one-of-a-kind"))));
+  const { result, settled } = await settlements(system, () =>
+    Promise.all(Array.from({ length: 200 }, () => buy(key, "/many/2", "one-of-a-kind"))),
+  );
   expect(tally(result)).toEqual({ "200 paid": 1, "200 cached": 199 });
   expect(settled).toBe(1);
 });
@@ -107,10 +110,14 @@ test("invariant 3: of 200 different concurrent requests a cap for 50 admits exac
   const reserve = msat(200);
   const cap = msat(50 * (PRICE + reserve));
   const { walletId, key } = await newKey({ dayMsat: cap, fee: { floorMsat: reserve, ppm: 0 } });
-  const { result, settled } = await settlements(system, () => Promise.all(Array.from({ length: 200 }, (_, n) => buy(key, `/many/${1000 + n}`))));
+  const { result, settled } = await settlements(system, () =>
+    Promise.all(Array.from({ length: 200 }, (_, n) => buy(key, `/many/${1000 + n}`))),
+  );
   expect(tally(result)).toEqual({ "200 paid": 50, "403 denied window_cap_exceeded": 150 });
   expect(settled).toBe(50);
-  const { spent } = (await new FlowContext(system).operate("GET", `/v1/wallets/${walletId}`)) as { readonly spent: { readonly dayMsat: number; readonly openMsat: number } };
+  const { spent } = (await new FlowContext(system).operate("GET", `/v1/wallets/${walletId}`)) as {
+    readonly spent: { readonly dayMsat: number; readonly openMsat: number };
+  };
   expect(spent.openMsat).toBe(0);
   expect(spent.dayMsat).toBeGreaterThanOrEqual(50 * PRICE);
   expect(spent.dayMsat).toBeLessThanOrEqual(cap);

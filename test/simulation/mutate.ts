@@ -1,14 +1,21 @@
 /** Runs the simulation with one planted bug: `node test/simulation/mutate.ts NAME PURCHASES_PER_SEED MOST_SEEDS`; prints one JSON line. */
 import { registerHooks } from "node:module";
-import { MUTATIONS } from "./mutations.ts";
+import { MUTATIONS, type Edit } from "./mutations.ts";
 
 const [name = "", purchases = "40", most = "400"] = process.argv.slice(2);
 const mutation = MUTATIONS.find((each) => each.name === name);
 if (mutation === undefined) throw new Error(`no mutation "${name}"`);
 
-function edit(source: string, find: string, replace: string): string {
-  if (source.split(find).length !== 2) throw new Error(`"${name}" does not apply: its text stands ${source.split(find).length - 1} times in the file`);
-  return source.replace(find, () => replace);
+/** Words and signs in their order; between them any space, and before a closing bracket a comma, as a formatter may put there. */
+function pattern(find: string): RegExp {
+  const signs = find.match(/\w+|\S/gu) ?? [];
+  return new RegExp(signs.map((sign) => (/[)\]}]/u.test(sign) ? ",?\\s*" : "") + sign.replaceAll(/[^\w]/gu, "\\$&")).join("\\s*"), "g");
+}
+
+function edit(source: string, { find, replace }: Edit): string {
+  const places = source.match(pattern(find))?.length ?? 0;
+  if (places !== 1) throw new Error(`"${name}" does not apply: its text stands ${places} times in the file`);
+  return source.replace(pattern(find), () => replace);
 }
 
 let applied = false;
@@ -16,9 +23,10 @@ registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context);
     if (!url.endsWith(mutation.file)) return loaded;
-    const source = edit(typeof loaded.source === "string" ? loaded.source : new TextDecoder().decode(loaded.source ?? undefined), mutation.find, mutation.replace);
+    const text = String(loaded.source instanceof Uint8Array ? new TextDecoder().decode(loaded.source) : loaded.source);
+    const source = edit(text, mutation);
     applied = true;
-    return { ...loaded, source };
+    return { ...loaded, source: mutation.also === undefined ? source : edit(source, mutation.also) };
   },
 });
 

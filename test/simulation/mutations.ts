@@ -2,73 +2,246 @@
  * Bugs planted on purpose, as edits of the product's own source while it is being loaded: the product carries no switch for
  * them. Each names the invariant it breaks; the simulation must find it.
  */
-export interface Mutation {
+export interface Edit {
+  /** Must stand in the file exactly once, however it is broken into lines: a mutation that no longer applies fails its test. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Mutation extends Edit {
   readonly name: string;
   readonly invariant: number;
   readonly file: string;
-  /** Must stand in the file exactly once: a mutation that no longer applies fails its test. Kept short, so that a formatter does not break it. */
-  readonly find: string;
-  readonly replace: string;
+  /** Where one edit is only half of what must change. */
+  readonly also?: Edit;
 }
 
 const wallet = (file: string): string => `durable-objects/wallet/${file}`;
 
 export const MUTATIONS: readonly Mutation[] = [
   {
-    name: "pays before the journal says so", invariant: 1, file: wallet("send.ts"),
+    name: "pays before the journal says so",
+    invariant: 1,
+    file: wallet("send.ts"),
     find: "const order = vault.transact(() => sendBlock(vault, purchaseId, bolt11));",
     replace: `let order: PaymentOrder | null = null;
       try { vault.ports.sql.transaction(() => { order = sendBlock(vault, purchaseId, bolt11); throw new Error("written afterwards"); }); } catch {}
       queueMicrotask(() => vault.transact(() => sendBlock(vault, purchaseId, bolt11)));`,
   },
   {
-    name: "asks by paying again", invariant: 2, file: wallet("alarm.ts"),
-    find: "vault.ports.payer.lookup({",
-    replace: "(({ walletId, epoch, paymentHash }) => vault.ports.payer.pay({ walletId, epoch, operationId: `${payment.operation_id}-${asked}`, bolt11: \"\", paymentHash, amountMsat: payment.amount_msat, maxFeeMsat: payment.reserve_msat, deadline: asked + 30_000 }))({",
+    name: "asks by paying again",
+    invariant: 2,
+    file: wallet("alarm.ts"),
+    find: "const call = vault.ports.payer.lookup({ walletId: wallet.wallet_id, epoch: wallet.epoch, operationId: payment.operation_id, paymentHash: payment.payment_hash });",
+    replace:
+      'const call = vault.ports.payer.pay({ walletId: wallet.wallet_id, epoch: wallet.epoch, operationId: `${payment.operation_id}-${asked}`, bolt11: "", paymentHash: payment.payment_hash, amountMsat: payment.amount_msat as never, maxFeeMsat: payment.reserve_msat as never, deadline: asked + 30_000 });',
   },
   {
-    name: "a request key forgets that it has paid", invariant: 2, file: wallet("journal.ts"),
-    find: "return settled.length > 0;",
-    replace: "if (row.request_key !== null) this.#sql.rows(\"UPDATE request_key SET payer_id = NULL WHERE budget = ? AND key = ?\", row.budget, row.request_key);\n    return settled.length > 0;",
+    name: "a request key forgets that it has paid",
+    invariant: 2,
+    file: wallet("journal.ts"),
+    find: 'if (row.request_key !== null) this.#sql.rows("UPDATE request_key SET payer_id = ? WHERE budget = ? AND key = ?", row.id, row.budget, row.request_key);\n    return settled.length > 0;',
+    replace:
+      'if (row.request_key !== null) this.#sql.rows("UPDATE request_key SET payer_id = NULL WHERE budget = ? AND key = ?", row.budget, row.request_key);\n    return settled.length > 0;',
   },
   {
-    name: "open payments are left out of the books", invariant: 3, file: wallet("ledger.ts"),
-    find: "openMsat: total(",
-    replace: "openMsat: 0 * total(",
+    name: "open payments are left out of the books",
+    invariant: 3,
+    file: wallet("ledger.ts"),
+    find: "openMsat: total(open.filter((row) => isOf(holder, row))),",
+    replace: "openMsat: total([]),",
   },
   {
-    name: "a settled payment is booked without its fee reserve while it is open", invariant: 3, file: wallet("ledger.ts"),
-    find: "charge_msat + reserve_msat AS total",
-    replace: "charge_msat AS total",
+    name: "a payment is booked without its fee reserve while it is open",
+    invariant: 3,
+    file: wallet("ledger.ts"),
+    find: "host, port, charge_msat + reserve_msat AS total FROM payment WHERE state = 'open'",
+    replace: "host, port, charge_msat AS total FROM payment WHERE state = 'open'",
   },
   {
-    name: "a timeout is a failure", invariant: 4, file: wallet("send.ts"),
-    find: "{ kind: \"unknown\", reason: \"deadline\" }",
-    replace: "{ kind: \"failed\", code: \"payment_failed\", definite: true }",
+    name: "an end user's caps are held against nobody's books",
+    invariant: 3,
+    file: wallet("pay.ts"),
+    find: "vault.ledger.subject(row.budget, row.subject)",
+    replace: 'vault.ledger.subject(row.budget, "nobody")',
   },
   {
-    name: "never seen is a failure at once", invariant: 4, file: wallet("send.ts"),
-    find: "looked >= payment.deadline + vault.timing.grace",
-    replace: "looked > 0",
+    name: "the journal's time is whatever the host says",
+    invariant: 3,
+    file: wallet("clock.ts"),
+    find: "this.#last = Math.max(this.#last, this.#now());",
+    replace: "this.#last = this.#now();",
   },
   {
-    name: "never seen is judged by when the answer came", invariant: 4, file: wallet("alarm.ts"),
-    find: "settleBlock(vault, row.id, outcome, asked)",
-    replace: "settleBlock(vault, row.id, { ...outcome, asOf: undefined }, asked + vault.timing.payDeadline)",
+    name: "a timeout is a failure",
+    invariant: 4,
+    file: wallet("send.ts"),
+    find: 'timer.done.then((): PaymentOutcome => ({ kind: "unknown", reason: "deadline" }))',
+    replace: 'timer.done.then((): PaymentOutcome => ({ kind: "failed", code: "payment_failed", definite: true }))',
   },
   {
-    name: "the preimage is taken on trust", invariant: 5, file: wallet("send.ts"),
-    find: "bytesToHex(sha256(hexToBytes(outcome.preimage))) !== payment.payment_hash",
-    replace: "false",
+    name: "never seen is a failure at once",
+    invariant: 4,
+    file: wallet("send.ts"),
+    find: "payment.deadline !== null && looked >= payment.deadline + vault.timing.grace",
+    replace: "payment.deadline !== null",
   },
   {
-    name: "the credential is stored a moment after the payment", invariant: 6, file: wallet("send.ts"),
-    find: "vault.credentials.store(",
-    replace: "((...args) => void vault.ports.clock.timer(1).done.then(() => vault.credentials.store(...args)))(",
+    name: "never seen is judged by when the answer came",
+    invariant: 4,
+    file: wallet("send.ts"),
+    find: "const looked = Math.min(asked, outcome.asOf ?? asked);",
+    replace: "const looked = asked + vault.timing.payDeadline;",
   },
   {
-    name: "a credential that never served is bought anew", invariant: 6, file: wallet("deliver.ts"),
-    find: "if (credential.state === \"fresh\" || credential.state === \"refused\") {",
-    replace: "if (credential.state === \"fresh\" && row.state === \"opened\") { credentials.evict(credentialId); return null; }\n  if (credential.state === \"fresh\" || credential.state === \"refused\") {",
+    name: "never seen is judged by the object's own clock",
+    invariant: 4,
+    file: wallet("send.ts"),
+    find: "const looked = Math.min(asked, outcome.asOf ?? asked);",
+    replace: "const looked = asked;",
+  },
+  {
+    name: "the preimage is taken on trust",
+    invariant: 5,
+    file: wallet("send.ts"),
+    find: "!/^[0-9a-f]{64}$/u.test(outcome.preimage) || bytesToHex(sha256(hexToBytes(outcome.preimage))) !== payment.payment_hash",
+    replace: "!/^[0-9a-f]{64}$/u.test(outcome.preimage)",
+  },
+  {
+    name: "the credential is stored a moment after the payment",
+    invariant: 6,
+    file: wallet("send.ts"),
+    find: "  vault.credentials.store(vault.key(), vault.nonce(), {",
+    replace:
+      "  const store = vault.credentials.store.bind(vault.credentials);\n  void vault.ports.clock.timer(1).done.then(() => store(vault.key(), vault.nonce(), {",
+    also: { find: "secret: { scheme, token, preimage },\n  }, now);", replace: "secret: { scheme, token, preimage },\n  }, now));" },
+  },
+  {
+    name: "a credential that never served is bought anew",
+    invariant: 6,
+    file: wallet("deliver.ts"),
+    find: 'if (credential.state === "fresh" || credential.state === "refused") {',
+    replace:
+      'if (credential.state === "fresh" && row.state === "opened") { credentials.evict(credentialId); return null; }\n  if (credential.state === "fresh" || credential.state === "refused") {',
+  },
+  {
+    name: "the caller's limit leaves out the fee",
+    invariant: 7,
+    file: "lightning/decide.ts",
+    find: "request.callLimitMsat !== null && total > request.callLimitMsat",
+    replace: "request.callLimitMsat !== null && charge > request.callLimitMsat",
+  },
+  {
+    name: "what a subject may pay at once is not looked at",
+    invariant: 7,
+    file: "lightning/decide.ts",
+    find: 'if (caps.perPaymentMsat !== undefined && total > caps.perPaymentMsat) return deny("subject_cap_exceeded"',
+    replace: 'if (caps.perPaymentMsat !== undefined && total < 0) return deny("subject_cap_exceeded"',
+  },
+  {
+    name: "a macaroon of another payment will do",
+    invariant: 8,
+    file: "lightning/offers.ts",
+    find: "if (macaroon.ok && macaroon.paymentHash !== paymentHash)",
+    replace: 'if (macaroon.ok && macaroon.paymentHash === "")',
+  },
+  {
+    name: "opaque tokens are paid for whatever policy says",
+    invariant: 8,
+    file: "lightning/decide.ts",
+    find: 'if (request.binding === "unverified" && policy.opaqueTokens === "deny")',
+    replace: 'if (request.binding === "unverified" && policy.opaqueTokens === undefined)',
+  },
+  {
+    name: "a policy that cannot be read is the other one",
+    invariant: 10,
+    file: wallet("vault.ts"),
+    find: "return walletPolicy === null || budgetPolicy === null ? null : [walletPolicy, budgetPolicy];",
+    replace: "return budgetPolicy === null ? null : [walletPolicy ?? budgetPolicy, budgetPolicy];",
+  },
+  {
+    name: "a key that does not unwrap is made up",
+    invariant: 10,
+    file: wallet("open-keys.ts"),
+    find: ".catch(() => null);",
+    replace: ".catch(() => null) ?? new Uint8Array(32);",
+  },
+  {
+    name: "what was known of the switches is good for ever",
+    invariant: 11,
+    file: wallet("security.ts"),
+    find: "age >= 0 && age < this.#timing.securityLife",
+    replace: "age >= 0",
+  },
+  {
+    name: "an older word about the switches replaces a newer one",
+    invariant: 11,
+    file: wallet("security.ts"),
+    find: "if (this.#known !== null && answer.version < this.#known.state.version) return;",
+    replace: "",
+  },
+  {
+    name: "the switches are not looked at again before sending",
+    invariant: 11,
+    file: wallet("send.ts"),
+    find: 'if (stopped !== null) {\n    release(vault, row, "cancel", stopped.code);',
+    replace: 'if (stopped !== null && row.state !== "reserved") {\n    release(vault, row, "cancel", stopped.code);',
+  },
+  {
+    name: "a later spender changes nothing",
+    invariant: 13,
+    file: wallet("vault.ts"),
+    find: "superseded: security.epoch > wallet.epoch",
+    replace: "superseded: false",
+  },
+  {
+    name: "the spender may change while payments are open",
+    invariant: 13,
+    file: wallet("spender.ts"),
+    find: 'if (open > 0) return { ok: false, code: "payment_pending", detail: `${open} payments are open',
+    replace: 'if (open > 1000) return { ok: false, code: "payment_pending", detail: `${open} payments are open',
+  },
+  {
+    name: "losing sight of a payment is not worth a receipt",
+    invariant: 14,
+    file: wallet("send.ts"),
+    find: 'if (row.state === "paying" || row.code !== code) vault.receipt(',
+    replace: 'if (row.state !== "paying" && row.code !== code) vault.receipt(',
+  },
+  {
+    name: "what a person decides leaves no receipt",
+    invariant: 14,
+    file: wallet("approvals.ts"),
+    find: "vault.receipt(state, moved, moved.code, { evidence: by });",
+    replace: "",
+  },
+  {
+    name: "a grant can be used again",
+    invariant: 18,
+    file: wallet("approvals.ts"),
+    find: "WHERE budget = ? AND request_hash = ? AND state = 'granted' AND expires_at > ?",
+    replace: "WHERE budget = ? AND request_hash = ? AND state IN ('granted', 'used') AND expires_at > ?",
+    also: { find: "WHERE id = ? AND state = 'granted' RETURNING id", replace: "WHERE id = ? RETURNING id" },
+  },
+  {
+    name: "a grant is good for any request of its budget",
+    invariant: 18,
+    file: wallet("approvals.ts"),
+    find: "WHERE budget = ? AND request_hash = ? AND state = 'granted' AND expires_at > ?",
+    replace: "WHERE budget = ? AND length(?) > 0 AND state = 'granted' AND expires_at > ?",
+  },
+  {
+    name: "a grant is good for any amount",
+    invariant: 18,
+    file: "lightning/decide.ts",
+    find: "const granted = (request.grantedMsat ?? null) !== null && total <= (request.grantedMsat ?? 0);",
+    replace: "const granted = (request.grantedMsat ?? null) !== null;",
+  },
+  {
+    name: "a link's signature is not looked at",
+    invariant: 18,
+    file: wallet("approvals.ts"),
+    find: "|| !equalHex(given.mac, sign(vault, given.approvalId, given.expiresAt))",
+    replace: "",
   },
 ];

@@ -42,7 +42,11 @@ export class Scheduler {
   after(delay: number, label: string, run: () => void): Scheduled {
     const operation: Operation = { at: this.now + Math.max(0, delay), label, run, cancelled: false };
     this.#operations.push(operation);
-    return { cancel: () => { operation.cancelled = true; } };
+    return {
+      cancel: () => {
+        operation.cancelled = true;
+      },
+    };
   }
 
   /** Ends the run at the next chance. */
@@ -75,7 +79,8 @@ export class Scheduler {
   }
 
   #take(): Operation | null {
-    if (this.#operations.some((operation) => operation.cancelled)) this.#operations = this.#operations.filter((operation) => !operation.cancelled);
+    if (this.#operations.some((operation) => operation.cancelled))
+      this.#operations = this.#operations.filter((operation) => !operation.cancelled);
     const operations = this.#operations;
     if (operations.length === 0) return null;
     let earliest = Infinity;

@@ -1,9 +1,11 @@
 /**
  * The Lightning node behind the payer, with books of its own: what it has accepted is the truth that the wallet's journal is
- * held against. It keeps the contract of every payer (lightning/payer.ts): refuses an order after its deadline, pays an operation once.
+ * held against. It keeps the contract of every payer (lightning/payer.ts): refuses an order after its deadline or under an old epoch,
+ * pays an operation once, keeps a fence. Only `rogue` breaks it.
  */
 import type { OperationRef, PaymentOrder, PaymentOutcome } from "../../lightning/payer.ts";
 import type { Msat } from "../../lightning/msat.ts";
+import type { Weather } from "./faults.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 export interface Entry {
@@ -11,77 +13,112 @@ export interface Entry {
   readonly paymentHash: string;
   readonly amountMsat: number;
   readonly maxFeeMsat: number;
+  readonly epoch: number;
   readonly acceptedAt: number;
   feeMsat: number;
   state: "inflight" | "settled" | "failed";
-  /** Orders for this operation that arrived; above one, somebody sent it again. */
-  orders: number;
-}
-
-export interface NodeFaults {
-  readonly fail: boolean;
-  readonly late: boolean;
-  readonly hang: boolean;
-  readonly pending: boolean;
-  readonly wrongPreimage: boolean;
-  readonly dearFee: boolean;
+  /** It can say that it has paid, and cannot prove it. */
+  readonly mute: boolean;
+  /** Denied once although it had been accepted (a payer that breaks its contract). */
+  denied: boolean;
 }
 
 export class SimNode {
   readonly ledger: Entry[] = [];
+  /** Entries that have changed since somebody last looked. */
+  readonly changed = new Set<Entry>();
   readonly #byOperation = new Map<string, Entry>();
+  readonly #byHash = new Map<string, Entry[]>();
+  readonly #fenced = new Set<string>();
   readonly #scheduler: Scheduler;
-  readonly #faults: NodeFaults;
+  readonly #weather: Weather;
   readonly #preimages: ReadonlyMap<string, string>;
+  /** Does this payer know fences at all? */
+  readonly #fences: boolean;
+  #epoch = 0;
   /** Looked at after every acceptance. */
   onAccept: (entry: Entry, order: PaymentOrder) => void = () => {};
-  dirty = false;
 
-  constructor(scheduler: Scheduler, faults: NodeFaults, preimages: ReadonlyMap<string, string>) {
+  constructor(scheduler: Scheduler, weather: Weather, preimages: ReadonlyMap<string, string>) {
     this.#scheduler = scheduler;
-    this.#faults = faults;
+    this.#weather = weather;
     this.#preimages = preimages;
+    this.#fences = scheduler.choice.oneIn(2);
+  }
+
+  /** Another spender has paid under this epoch: a lower one is refused from now on. */
+  seen(epoch: number): void {
+    this.#epoch = Math.max(this.#epoch, epoch);
   }
 
   pay(order: PaymentOrder, reply: (outcome: PaymentOutcome) => void): void {
     const { choice, now } = this.#scheduler;
     const known = this.#byOperation.get(order.operationId);
-    if (known !== undefined) {
-      known.orders++;
-      reply(this.#outcome(known));
-      return;
-    }
-    if (now > order.deadline) return reply({ kind: "failed", code: "payment_failed", definite: true });
-    const entry: Entry = { operationId: order.operationId, paymentHash: order.paymentHash, amountMsat: order.amountMsat, maxFeeMsat: order.maxFeeMsat, acceptedAt: now, feeMsat: 0, state: "inflight", orders: 1 };
+    if (known !== undefined) return reply(this.#outcome(known));
+    if (order.epoch < this.#epoch) return reply({ kind: "failed", code: "spender_superseded", definite: true });
+    if (now > order.deadline || this.#fenced.has(order.operationId))
+      return reply({ kind: "failed", code: "payment_failed", definite: true });
+    this.seen(order.epoch);
+    const entry: Entry = {
+      operationId: order.operationId,
+      paymentHash: order.paymentHash,
+      amountMsat: order.amountMsat,
+      maxFeeMsat: order.maxFeeMsat,
+      epoch: order.epoch,
+      acceptedAt: now,
+      feeMsat: 0,
+      state: "inflight",
+      mute: this.#weather.strikes("noPreimage", 20),
+      denied: false,
+    };
     this.ledger.push(entry);
     this.#byOperation.set(entry.operationId, entry);
-    this.dirty = true;
+    this.#byHash.set(entry.paymentHash, [...this.withHash(entry.paymentHash), entry]);
+    this.changed.add(entry);
     this.onAccept(entry, order);
     let answered = false;
-    if (this.#faults.pending && choice.oneIn(10)) {
+    if (this.#weather.strikes("pending", 10)) {
       answered = true;
       reply({ kind: "pending" });
     }
-    const silent = this.#faults.hang && choice.oneIn(12);
-    const delay = this.#faults.late && choice.oneIn(10) ? choice.delay(7_200_000) : choice.delay(2000);
+    const silent = this.#weather.strikes("hang", 12);
+    const fails = this.#weather.strikes("fail", 7);
+    const dear = this.#weather.strikes("dearFee", 150);
+    const delay = this.#weather.strikes("late", 10) ? choice.delay(7_200_000) : choice.delay(2000);
     this.#scheduler.after(delay, "node settles", () => {
-      if (this.#faults.fail && choice.oneIn(7)) entry.state = "failed";
-      else {
-        entry.state = "settled";
-        entry.feeMsat = this.#faults.dearFee && choice.oneIn(150) ? entry.maxFeeMsat + 1 + choice.below(1000) : choice.below(entry.maxFeeMsat + 1);
-      }
-      this.dirty = true;
+      entry.state = fails ? "failed" : "settled";
+      if (!fails) entry.feeMsat = dear ? entry.maxFeeMsat + 1 + choice.below(1000) : choice.below(entry.maxFeeMsat + 1);
+      this.changed.add(entry);
       if (!answered && !silent) reply(this.#outcome(entry));
     });
   }
 
   lookup(operation: OperationRef, reply: (outcome: PaymentOutcome) => void): void {
     const entry = this.#byOperation.get(operation.operationId);
-    reply(entry === undefined ? { kind: "never_seen" } : this.#outcome(entry));
+    if (entry === undefined) return reply({ kind: "never_seen", asOf: this.#scheduler.now });
+    if (entry.state !== "failed" && this.#weather.strikes("rogue", 2)) {
+      entry.denied = true;
+      return reply({ kind: "never_seen", asOf: this.#scheduler.now });
+    }
+    reply(this.#outcome(entry));
+  }
+
+  cancel(operation: OperationRef): "fenced" | "cannot_fence" {
+    if (!this.#fences || this.#byOperation.has(operation.operationId)) return "cannot_fence";
+    this.#fenced.add(operation.operationId);
+    return "fenced";
   }
 
   of(operationId: string): Entry | undefined {
     return this.#byOperation.get(operationId);
+  }
+
+  withHash(paymentHash: string): readonly Entry[] {
+    return this.#byHash.get(paymentHash) ?? [];
+  }
+
+  preimageOf(entry: Entry): string | null {
+    return entry.mute ? null : (this.#preimages.get(entry.paymentHash) ?? null);
   }
 
   #outcome(entry: Entry): PaymentOutcome {
@@ -91,9 +128,9 @@ export class SimNode {
       case "failed":
         return { kind: "failed", code: "no_route", definite: true };
       case "settled": {
-        const right = this.#preimages.get(entry.paymentHash) ?? null;
-        // Now and then the first answer carries a wrong proof; the next one is right.
-        const preimage = this.#faults.wrongPreimage && this.#scheduler.choice.oneIn(25) ? "ab".repeat(32) : right;
+        // Now and then an answer carries a wrong proof; the next one is right.
+        const wrong = this.#weather.strikes("wrongPreimage", 25);
+        const preimage = wrong && !entry.mute ? "ab".repeat(32) : this.preimageOf(entry);
         return { kind: "settled", preimage, feeMsat: entry.feeMsat as Msat, settledAt: this.#scheduler.now, reference: entry.operationId };
       }
     }

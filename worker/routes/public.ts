@@ -10,7 +10,7 @@ const INDEX = `<!doctype html>
 <title>Lightning Worker</title>
 <h1>Lightning Worker</h1>
 <p>A Lightning wallet for AI agents: it buys L402-protected resources within budgets and leaves a receipt for every decision.</p>
-<ul><li><a href="/v1/health">/v1/health</a></li></ul>
+<ul><li><a href="/v1/health">/v1/health</a></li><li><a href="/openapi.json">/openapi.json</a></li><li><a href="/states">/states</a></li></ul>
 </html>
 `;
 

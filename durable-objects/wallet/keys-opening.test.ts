@@ -1,0 +1,37 @@
+/** A new instance opens several record keys one after another; whoever comes in between waits for all of them. Found by the simulation. */
+import { afterEach, expect, it } from "vitest";
+import { CustodyRig } from "../../test/support/custody-rig.ts";
+
+let rig: CustodyRig | null = null;
+
+afterEach(async () => {
+  await rig?.check();
+  rig?.close();
+  rig = null;
+});
+
+it("invariant 6: a credential sealed with a former record key is handed out at whatever moment of an instance's first turn it is asked for", async () => {
+  rig = await CustodyRig.make();
+  const { path } = await rig.buy();
+  expect(await rig.core.rotate("record-key")).toMatchObject({ ok: true, value: { resealing: true } });
+  const core = rig.boot();
+  const ask = (): Promise<unknown> =>
+    core.open({
+      purchaseId: crypto.randomUUID(),
+      auth: { kind: "binding", budget: "agents" },
+      method: "GET",
+      url: `https://seller.example${path}`,
+      bodySha256: null,
+      idempotencyKey: null,
+      maxMsat: null,
+      subject: null,
+      waitMs: 0,
+    });
+  const asked: Promise<unknown>[] = [];
+  // WebCrypto answers in turns of its own: a caller in each of many turns finds every moment in between.
+  for (let turn = 0; turn < 200; turn++) {
+    asked.push(ask());
+    await (turn % 2 === 0 ? Promise.resolve() : new Promise<void>((resolve) => setImmediate(resolve)));
+  }
+  for (const answer of await Promise.all(asked)) expect(answer).toMatchObject({ kind: "fetch", credential: { status: "cached" } });
+});

@@ -1,0 +1,169 @@
+/** One instance's ports: every answer is an operation of the scheduler's, and reaches only an instance that still runs. */
+import { nodeCipher } from "../../durable-objects/cipher.ts";
+import type { WalletCore } from "../../durable-objects/wallet/core.ts";
+import type { OpenKey, WalletPorts } from "../../durable-objects/wallet/ports.ts";
+import type { PaymentOutcome } from "../../lightning/payer.ts";
+import { openRecord, sealRecord } from "../../lightning/seal.ts";
+import type { Instance } from "./sim-object.ts";
+import { Violation } from "./scheduler.ts";
+import { RECORD } from "./wallet-record.ts";
+import type { World } from "./world.ts";
+
+export function walletPorts(world: World, instance: Instance<WalletCore>): WalletPorts {
+  const { scheduler, weather, control, node, house, object } = world;
+  /** An answer that is made here, later. */
+  const later = <T>(label: string, settle: () => T): Promise<T> =>
+    new Promise((resolve, reject) => {
+      scheduler.after(scheduler.choice.delay(5), label, () => {
+        if (instance.gone) return;
+        try {
+          resolve(settle());
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+    });
+  /** A call to another object: it leaves through the output gate, and is worked on where it arrives. */
+  const remote = <T>(label: string, work: () => T): Promise<T> =>
+    new Promise((resolve, reject) => {
+      instance.send(
+        () =>
+          void scheduler.after(weather.travel(), label, () => {
+            let tell: () => void;
+            try {
+              const answer = work();
+              tell = () => resolve(answer);
+            } catch (error) {
+              tell = () => reject(error as Error);
+            }
+            if (weather.strikes("lostReply", 30)) return;
+            scheduler.after(weather.travel(), `${label} answers`, () => {
+              if (!instance.gone) tell();
+            });
+          }),
+      );
+    });
+  const ask = <T>(what: string, name: (answer: T) => string, arrive: (reply: (answer: T) => void) => void): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const back = (label: string, tell: () => void): void =>
+        void scheduler.after(weather.travel(), label, () => {
+          if (!instance.gone) tell();
+        });
+      instance.send(() => {
+        if (weather.strikes("lostCall", 15)) {
+          if (scheduler.choice.oneIn(2)) back(`${what} refused`, () => reject(new Error("connection refused")));
+          return;
+        }
+        const replyLost = weather.strikes("lostReply", 12);
+        const broken = weather.strikes("payerError", 20);
+        const twice = scheduler.choice.oneIn(12);
+        // The line is cut while the order is still on its way: it arrives all the same, later.
+        const cut = weather.strikes("payerError", 20);
+        if (cut) back(`${what} cut`, () => reject(new Error("connection reset")));
+        scheduler.after(cut ? scheduler.choice.delay(60_000) : weather.travel(), `${what} arrives`, () => {
+          if (broken) back(`${what} broken`, () => reject(new Error("connection reset")));
+          arrive((answer) => {
+            if (replyLost) return;
+            back(`${what}: ${name(answer)}`, () => resolve(answer));
+            if (twice) back(`${what} again: ${name(answer)}`, () => resolve(answer));
+          });
+        });
+      });
+    });
+  const outcome = ({ kind }: PaymentOutcome): string => kind;
+  return {
+    sql: instance.sql,
+    alarm: { set: (at) => instance.setAlarm(at), clear: () => instance.setAlarm(null) },
+    clock: {
+      now: () => scheduler.now + object.clockOffset,
+      timer: (ms) => {
+        let cancel = (): void => {};
+        const done = new Promise<void>((resolve) => {
+          cancel = scheduler.after(ms, "timer", () => {
+            if (!instance.gone) resolve();
+          }).cancel;
+        });
+        return { done, cancel: () => cancel() };
+      },
+    },
+    random: { bytes: (length) => scheduler.choice.bytes(length) },
+    sealer: {
+      seal: (key, nonce, context, plain) => {
+        if (!house.knowsKey(key)) throw failed(world, "invariant 10: something was sealed with a key that is not this wallet's");
+        return sealRecord(nodeCipher, key, nonce, context, plain);
+      },
+      open: (key: OpenKey, context, sealed) => openRecord(nodeCipher, key, context, sealed),
+    },
+    keys: {
+      wrap: (key) => later("kek wraps", () => house.wrap(key)),
+      unwrap: (version, wrapped) => later("kek unwraps", () => house.unwrap(version, wrapped)),
+    },
+    payer: {
+      backend: "http-executor",
+      granularity: "msat",
+      pay: (order) => {
+        world.books.sent(order);
+        return ask("pay", outcome, (reply) => node.pay(order, reply));
+      },
+      lookup: (operation) => ask("lookup", outcome, (reply) => node.lookup(operation, reply)),
+      cancel: (operation) =>
+        ask(
+          "cancel",
+          (answer) => answer,
+          (reply) => reply(node.cancel(operation)),
+        ),
+      status: async () => ({
+        backend: "http-executor",
+        online: true,
+        spendableMsat: null,
+        network: "regtest",
+        lastPaymentAt: null,
+        version: null,
+      }),
+    },
+    control: {
+      security: () => remote("security", () => control.security(instance.generation)),
+      ingestReceipts: (_walletId, records) =>
+        remote("receipts", () => {
+          if (weather.strikes("staleControl", 10)) throw new Error("the control plane is down");
+          return { acknowledged: control.ingest(records) };
+        }),
+      putSnapshot: (snapshot) =>
+        remote("snapshot", () => {
+          control.openRows = snapshot.openRows;
+        }),
+    },
+    custody: {
+      rewrap: async (envelope) => later("rewrap", () => ({ ok: true as const, value: { ...envelope } })),
+      reencrypt: async (envelope) => later("reencrypt", () => ({ ok: true as const, value: { ...envelope } })),
+      wrapFor: async (envelope, _binding, spender) =>
+        later("wrap for another", () => ({ ok: true as const, value: { ...envelope, kekVersion: spender ?? envelope.kekVersion } })),
+      record: () => remote("record", () => ({ ...RECORD, epoch: control.state.epoch })),
+      envelope: () => remote("envelope", () => control.envelope),
+      putEnvelope: (next, expected) =>
+        remote("put envelope", () => {
+          if (control.envelope !== expected) return false;
+          control.envelope = next;
+          return true;
+        }),
+      moveSpender: (change) =>
+        remote("spender moves", () => {
+          const moved = control.moveSpender(change, openNow(world));
+          return { moved, record: { ...RECORD, epoch: control.state.epoch } };
+        }),
+    },
+    log: () => {},
+  };
+}
+
+/** Seen through the checks, so that what the look finds is not lost to them. */
+function openNow(world: World): number {
+  world.books.check();
+  return world.mirror.open();
+}
+
+function failed(world: World, what: string): Violation {
+  const violation = new Violation(what);
+  world.scheduler.fail(violation);
+  return violation;
+}
