@@ -71,8 +71,8 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
   if (credentials.refusedFor(row.origin, scope) !== null) return vault.refuse(row, "fail", "paid_unfulfilled", "an earlier payment for this origin and scope has not been fulfilled");
   const stored = credentials.forScope(row.origin, scope, now, request.refusedCredentialId);
   // After a refusal only one that was bought since the refused one is worth a try: another purchase has been through the same.
-  const refusedAt = request.refusedCredentialId === null ? null : (credentials.get(request.refusedCredentialId)?.created_at ?? null);
-  if (stored !== null && mayShare(vault, policies, row, stored) && (refusedAt === null || stored.created_at >= refusedAt)) return hand(vault, row, stored);
+  const turnedAway = request.refusedCredentialId === null ? null : credentials.get(request.refusedCredentialId);
+  if (stored !== null && mayShare(vault, policies, row, stored) && (turnedAway === null || turnedAway.scope !== scope || stored.created_at >= turnedAway.created_at)) return hand(vault, row, stored);
   // Where each request buys its own token, none waits for another's.
   const flight = once ? `${scope}#${row.id}` : scope;
   const leaderId = journal.flight(row.origin, flight);

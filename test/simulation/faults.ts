@@ -34,6 +34,7 @@ export const FAULTS = [
   "badInvoices",
   "refuse",
   "errors",
+  "oneShot",
   // the control plane and those who run the house
   "switches",
   "staleControl",

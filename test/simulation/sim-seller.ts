@@ -8,7 +8,7 @@ import { mintBolt11 } from "../../sandbox/mint-bolt11.ts";
 import { mintMacaroon } from "../../sandbox/mint-macaroon.ts";
 import type { SellerRequest, SellerResponse } from "../../worker/flow-types.ts";
 import type { Weather } from "./faults.ts";
-import { ONE_SHOT } from "./policies.ts";
+import { NEVER, ONCE } from "./policies.ts";
 import { Violation, type Scheduler } from "./scheduler.ts";
 
 export interface Token {
@@ -59,7 +59,7 @@ export class SimSeller {
     if (bytesToHex(sha256(hexToBytes(preimage))) !== token.paymentHash)
       throw new Violation("invariant 5: a credential was shown whose preimage proves nothing");
     if (token.scope !== scope || token.validUntil <= this.#scheduler.now) return false;
-    if (ONE_SHOT.has(origin) && token.served > 0) return false;
+    if (token.served > 0 && (origin === NEVER || (origin === ONCE && this.#weather.on("oneShot")))) return false;
     if (this.#weather.strikes("refuse", 60) || (token.refused && this.#weather.on("refuse"))) {
       token.refused = true;
       return false;
