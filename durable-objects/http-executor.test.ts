@@ -23,7 +23,10 @@ interface Sent {
   readonly init: RequestInit;
 }
 
-function payer(answer: (sent: Sent) => Response | Promise<Response>, over: Partial<HttpExecutorOptions> = {}): { payer: ReturnType<typeof httpExecutor>; sent: Sent[] } {
+function payer(
+  answer: (sent: Sent) => Response | Promise<Response>,
+  over: Partial<HttpExecutorOptions> = {},
+): { payer: ReturnType<typeof httpExecutor>; sent: Sent[] } {
   const sent: Sent[] = [];
   const fetch = (url: string, init: RequestInit): Promise<Response> => {
     sent.push({ url, init });
@@ -31,7 +34,8 @@ function payer(answer: (sent: Sent) => Response | Promise<Response>, over: Parti
   };
   return { payer: httpExecutor({ baseUrl: "http://executor.invalid/base/", token: TOKEN, timeoutMs: 1000, fetch, ...over }), sent };
 }
-const json = (value: unknown, status = 200): Response => new Response(typeof value === "string" ? value : JSON.stringify(value), { status });
+const json = (value: unknown, status = 200): Response =>
+  new Response(typeof value === "string" ? value : JSON.stringify(value), { status });
 const paid = (value: unknown, status = 200): Promise<unknown> => payer(() => json(value, status)).payer.pay(ORDER);
 
 describe("the HTTP executor client", () => {
@@ -55,10 +59,22 @@ describe("the HTTP executor client", () => {
 
   it.each<[string, unknown, unknown]>([
     ["settled", SETTLED, { kind: "settled", preimage: PREIMAGE, feeMsat: 7, settledAt: 1_790_000_000_001, reference: "ref-1" }],
-    ["settled without a preimage", { ...SETTLED, preimage: null }, { kind: "settled", preimage: null, feeMsat: 7, settledAt: 1_790_000_000_001, reference: "ref-1" }],
-    ["settled with an upper-case preimage", { ...SETTLED, preimage: PREIMAGE.toUpperCase() }, { kind: "settled", preimage: PREIMAGE, feeMsat: 7, settledAt: 1_790_000_000_001, reference: "ref-1" }],
+    [
+      "settled without a preimage",
+      { ...SETTLED, preimage: null },
+      { kind: "settled", preimage: null, feeMsat: 7, settledAt: 1_790_000_000_001, reference: "ref-1" },
+    ],
+    [
+      "settled with an upper-case preimage",
+      { ...SETTLED, preimage: PREIMAGE.toUpperCase() },
+      { kind: "settled", preimage: PREIMAGE, feeMsat: 7, settledAt: 1_790_000_000_001, reference: "ref-1" },
+    ],
     ["failed", { kind: "failed", code: "no_route", definite: true, operationId }, { kind: "failed", code: "no_route", definite: true }],
-    ["failed with a code of its own", { kind: "failed", code: "toString", definite: true, operationId }, { kind: "failed", code: "payment_failed", definite: true }],
+    [
+      "failed with a code of its own",
+      { kind: "failed", code: "toString", definite: true, operationId },
+      { kind: "failed", code: "payment_failed", definite: true },
+    ],
     ["pending", { kind: "pending", operationId }, { kind: "pending" }],
     ["never seen", { kind: "never_seen", operationId }, { kind: "never_seen" }],
     ["unknown", { kind: "unknown", reason: "node_unreachable", operationId }, { kind: "unknown", reason: "node_unreachable" }],
@@ -118,9 +134,12 @@ describe("the HTTP executor client", () => {
     expect(await client.cancel(ORDER)).toBe("cannot_fence");
   });
 
-  it.each([[PREIMAGE], [PREIMAGE.toUpperCase()], [`x${PREIMAGE}`], ["two words"], [undefined], ["x".repeat(200)]])("invariant 9: a reference that is the proof in disguise, or no plain word, is replaced", async (reference) => {
-    expect(await paid({ ...SETTLED, reference })).toMatchObject({ kind: "settled", reference: operationId });
-  });
+  it.each([[PREIMAGE], [PREIMAGE.toUpperCase()], [`x${PREIMAGE}`], ["two words"], [undefined], ["x".repeat(200)]])(
+    "invariant 9: a reference that is the proof in disguise, or no plain word, is replaced",
+    async (reference) => {
+      expect(await paid({ ...SETTLED, reference })).toMatchObject({ kind: "settled", reference: operationId });
+    },
+  );
 
   it.each<[string, unknown, string]>([
     ["fenced", { kind: "fenced", operationId }, "fenced"],
@@ -132,12 +151,35 @@ describe("the HTTP executor client", () => {
   });
 
   it("reads a status, and calls a payer on another network or out of reach offline", async () => {
-    const status = { backend: "http-executor", online: true, spendableMsat: 5000, network: "regtest", lastPaymentAt: 1, version: "sandbox" };
+    const status = {
+      backend: "http-executor",
+      online: true,
+      spendableMsat: 5000,
+      network: "regtest",
+      lastPaymentAt: 1,
+      version: "sandbox",
+    };
     expect(await payer(() => json(status)).payer.status()).toEqual(status);
     expect(await payer(() => json(status), { network: "regtest" }).payer.status()).toEqual(status);
-    expect(await payer(() => json(status), { network: "mainnet" }).payer.status()).toMatchObject({ online: false, spendableMsat: null, network: "regtest" });
-    expect(await payer(() => json({ ...status, spendableMsat: -1, lastPaymentAt: "x", version: "a b" })).payer.status()).toEqual({ ...status, spendableMsat: null, lastPaymentAt: null, version: null });
-    expect(await payer(() => json({}, 503), { network: "regtest" }).payer.status()).toEqual({ backend: "http-executor", online: false, spendableMsat: null, network: "regtest", lastPaymentAt: null, version: null });
+    expect(await payer(() => json(status), { network: "mainnet" }).payer.status()).toMatchObject({
+      online: false,
+      spendableMsat: null,
+      network: "regtest",
+    });
+    expect(await payer(() => json({ ...status, spendableMsat: -1, lastPaymentAt: "x", version: "a b" })).payer.status()).toEqual({
+      ...status,
+      spendableMsat: null,
+      lastPaymentAt: null,
+      version: null,
+    });
+    expect(await payer(() => json({}, 503), { network: "regtest" }).payer.status()).toEqual({
+      backend: "http-executor",
+      online: false,
+      spendableMsat: null,
+      network: "regtest",
+      lastPaymentAt: null,
+      version: null,
+    });
     expect(await payer(() => Promise.reject(new Error("down"))).payer.status()).toMatchObject({ online: false });
   });
 
@@ -147,7 +189,14 @@ describe("the HTTP executor client", () => {
     expect(await client.receive?.(msat(5000), "Lightning Worker w1")).toEqual({ bolt11: "lnbcrt1funding" });
     expect(sent.map(({ url }) => url)).toEqual(["http://executor.invalid/base/v1/invoice"]);
     expect(JSON.parse(String(sent[0]?.init.body))).toEqual({ walletId: "w1", amountMsat: 5000, description: "Lightning Worker w1" });
-    for (const wrong of [{}, { bolt11: 5 }, { bolt11: "" }, { bolt11: "lnbcrt1 x" }, { bolt11: `ln${"a".repeat(9000)}` }, { bolt11: "https://elsewhere.example" }]) {
+    for (const wrong of [
+      {},
+      { bolt11: 5 },
+      { bolt11: "" },
+      { bolt11: "lnbcrt1 x" },
+      { bolt11: `ln${"a".repeat(9000)}` },
+      { bolt11: "https://elsewhere.example" },
+    ]) {
       expect(await asked(wrong).payer.receive?.(msat(5000), "x")).toBeNull();
     }
     expect(await asked({ bolt11: "lnbcrt1funding" }, 503).payer.receive?.(msat(5000), "x")).toBeNull();

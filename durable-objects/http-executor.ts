@@ -49,7 +49,8 @@ export function httpExecutor(options: HttpExecutorOptions): Payer {
   base.search = "";
   base.hash = "";
   const prefix = base.href.replace(/\/+$/u, "");
-  const post = (path: string, body: PaymentOrder | OperationRef | InvoiceOrder): Promise<Answer> => call(options, `${prefix}${path}`, JSON.stringify(body));
+  const post = (path: string, body: PaymentOrder | OperationRef | InvoiceOrder): Promise<Answer> =>
+    call(options, `${prefix}${path}`, JSON.stringify(body));
   const { walletId } = options;
 
   return {
@@ -58,7 +59,10 @@ export function httpExecutor(options: HttpExecutorOptions): Payer {
 
     async pay(order) {
       const { walletId, epoch, operationId, bolt11, paymentHash, amountMsat, maxFeeMsat, deadline } = order;
-      return readOutcome(await post("/v1/pay", { walletId, epoch, operationId, bolt11, paymentHash, amountMsat, maxFeeMsat, deadline }), operationId);
+      return readOutcome(
+        await post("/v1/pay", { walletId, epoch, operationId, bolt11, paymentHash, amountMsat, maxFeeMsat, deadline }),
+        operationId,
+      );
     },
 
     async lookup(operation) {
@@ -68,7 +72,9 @@ export function httpExecutor(options: HttpExecutorOptions): Payer {
     async cancel(operation) {
       const answer = await post("/v1/cancel", refOf(operation));
       // Only a plain yes, about this very operation, is a fence.
-      return answer.ok && answer.fields["kind"] === "fenced" && answer.fields["operationId"] === operation.operationId ? "fenced" : "cannot_fence";
+      return answer.ok && answer.fields["kind"] === "fenced" && answer.fields["operationId"] === operation.operationId
+        ? "fenced"
+        : "cannot_fence";
     },
 
     async status() {
@@ -141,7 +147,7 @@ async function readCapped(response: Response): Promise<string | null> {
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   let text = "";
-  for (let size = 0; ; ) {
+  for (let size = 0; ;) {
     const { done, value } = await reader.read();
     if (done) return text + decoder.decode();
     size += value.byteLength;
@@ -163,7 +169,9 @@ function readOutcome(answer: Answer, operationId: string): PaymentOutcome {
       return readSettled(fields, operationId);
     case "failed":
       // Only a failure that says it is definite may release money.
-      return fields["definite"] === true && typeof fields["code"] === "string" ? { kind: "failed", code: failureCode(fields["code"]), definite: true } : MALFORMED;
+      return fields["definite"] === true && typeof fields["code"] === "string"
+        ? { kind: "failed", code: failureCode(fields["code"]), definite: true }
+        : MALFORMED;
     case "pending":
       return { kind: "pending" };
     case "never_seen": {
@@ -201,7 +209,14 @@ function reasonOf(reason: unknown): string {
 }
 
 function readStatus(answer: Answer, expectedNetwork: string | null): PayerStatus {
-  const offline: PayerStatus = { backend: "http-executor", online: false, spendableMsat: null, network: expectedNetwork, lastPaymentAt: null, version: null };
+  const offline: PayerStatus = {
+    backend: "http-executor",
+    online: false,
+    spendableMsat: null,
+    network: expectedNetwork,
+    lastPaymentAt: null,
+    version: null,
+  };
   if (!answer.ok || typeof answer.fields["online"] !== "boolean") return offline;
   const { online, spendableMsat, network, lastPaymentAt, version } = answer.fields;
   const named = typeof network === "string" && /^[a-z0-9-]{1,32}$/u.test(network) ? network : null;

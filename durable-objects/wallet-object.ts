@@ -38,47 +38,123 @@ export function walletObject<E extends object>(wire: (env: E, owner: string, wal
       this.#core = new WalletCore(ports(ctx, env, wire(env, owner, walletId)));
     }
 
-    open(request: OpenRequest) { return this.#core.open(request); }
-    pay(request: PayRequest) { return this.#core.pay(request); }
-    quote(request: PayRequest) { return this.#core.quote(request); }
-    conclude(auth: Auth, purchaseId: string, conclusion: Conclusion) { return this.#core.conclude(auth, purchaseId, conclusion); }
-    delivered(auth: Auth, deliveries: readonly Delivery[]) { return this.#core.delivered(auth, deliveries); }
+    open(request: OpenRequest) {
+      return this.#core.open(request);
+    }
+    pay(request: PayRequest) {
+      return this.#core.pay(request);
+    }
+    quote(request: PayRequest) {
+      return this.#core.quote(request);
+    }
+    conclude(auth: Auth, purchaseId: string, conclusion: Conclusion) {
+      return this.#core.conclude(auth, purchaseId, conclusion);
+    }
+    delivered(auth: Auth, deliveries: readonly Delivery[]) {
+      return this.#core.delivered(auth, deliveries);
+    }
 
-    create(record: WalletRecord, envelope: Envelope, policy: Policy) { return this.#core.create(record, envelope, policy); }
-    status() { return this.#core.status(); }
-    balance() { return this.#core.balance(); }
-    setPolicy(policy: Policy) { return this.#core.setPolicy(policy); }
-    policy() { return this.#core.policy(); }
-    putBudget(budget: string, policy: Policy, disabled: boolean) { return this.#core.putBudget(budget, policy, disabled); }
-    budgets() { return this.#core.budgets(); }
-    createKey(key: Parameters<WalletAdmin["createKey"]>[0]) { return this.#core.createKey(key); }
-    keys() { return this.#core.keys(); }
-    revokeKey(keyId: string) { return this.#core.revokeKey(keyId); }
-    disable() { return this.#core.disable(); }
-    enable() { return this.#core.enable(); }
-    resolve(purchaseId: string, verdict: "paid" | "failed", evidence: string, preimage: string | null) { return this.#core.resolve(purchaseId, verdict, evidence, preimage); }
-    writeOff(purchaseId: string) { return this.#core.writeOff(purchaseId); }
-    withdraw(request: WithdrawRequest) { return this.#core.withdraw(request); }
-    fundingInvoice(amountMsat: Msat) { return this.#core.fundingInvoice(amountMsat); }
-    approvals(state: ApprovalState | null) { return this.#core.approvals(state); }
-    decideApproval(approvalId: string, verdict: Verdict, by: string, maxMsat: Msat | null) { return this.#core.decideApproval(approvalId, verdict, by, maxMsat); }
-    approvalLink(approvalId: string) { return this.#core.approvalLink(approvalId); }
-    approvalByLink(link: ApprovalLink) { return this.#core.approvalByLink(link); }
-    decideByLink(link: ApprovalLink, verdict: Verdict) { return this.#core.decideByLink(link, verdict); }
-    custody() { return this.#core.custody(); }
-    rotate(what: Rotation) { return this.#core.rotate(what); }
-    disableNow() { return this.#core.disableNow(); }
-    moveSpender(move: SpenderMove) { return this.#core.moveSpender(move); }
-    purchases(page: Parameters<WalletAdmin["purchases"]>[0]) { return this.#core.purchases(page); }
-    purchase(purchaseId: string) { return this.#core.purchase(purchaseId); }
-    receipts(page: Parameters<WalletAdmin["receipts"]>[0]) { return this.#core.receipts(page); }
-    ownStatus(auth: Auth) { return this.#core.ownStatus(auth); }
-    ownPurchase(auth: Auth, purchaseId: string) { return this.#core.ownPurchase(auth, purchaseId); }
-    ownReceipts(auth: Auth, page: Parameters<WalletAgentViews["ownReceipts"]>[1]) { return this.#core.ownReceipts(auth, page); }
+    create(record: WalletRecord, envelope: Envelope, policy: Policy) {
+      return this.#core.create(record, envelope, policy);
+    }
+    status() {
+      return this.#core.status();
+    }
+    balance() {
+      return this.#core.balance();
+    }
+    setPolicy(policy: Policy) {
+      return this.#core.setPolicy(policy);
+    }
+    policy() {
+      return this.#core.policy();
+    }
+    putBudget(budget: string, policy: Policy, disabled: boolean) {
+      return this.#core.putBudget(budget, policy, disabled);
+    }
+    budgets() {
+      return this.#core.budgets();
+    }
+    createKey(key: Parameters<WalletAdmin["createKey"]>[0]) {
+      return this.#core.createKey(key);
+    }
+    keys() {
+      return this.#core.keys();
+    }
+    revokeKey(keyId: string) {
+      return this.#core.revokeKey(keyId);
+    }
+    disable() {
+      return this.#core.disable();
+    }
+    enable() {
+      return this.#core.enable();
+    }
+    resolve(purchaseId: string, verdict: "paid" | "failed", evidence: string, preimage: string | null) {
+      return this.#core.resolve(purchaseId, verdict, evidence, preimage);
+    }
+    writeOff(purchaseId: string) {
+      return this.#core.writeOff(purchaseId);
+    }
+    withdraw(request: WithdrawRequest) {
+      return this.#core.withdraw(request);
+    }
+    fundingInvoice(amountMsat: Msat) {
+      return this.#core.fundingInvoice(amountMsat);
+    }
+    approvals(state: ApprovalState | null) {
+      return this.#core.approvals(state);
+    }
+    decideApproval(approvalId: string, verdict: Verdict, by: string, maxMsat: Msat | null) {
+      return this.#core.decideApproval(approvalId, verdict, by, maxMsat);
+    }
+    approvalLink(approvalId: string) {
+      return this.#core.approvalLink(approvalId);
+    }
+    approvalByLink(link: ApprovalLink) {
+      return this.#core.approvalByLink(link);
+    }
+    decideByLink(link: ApprovalLink, verdict: Verdict) {
+      return this.#core.decideByLink(link, verdict);
+    }
+    custody() {
+      return this.#core.custody();
+    }
+    rotate(what: Rotation) {
+      return this.#core.rotate(what);
+    }
+    disableNow() {
+      return this.#core.disableNow();
+    }
+    moveSpender(move: SpenderMove) {
+      return this.#core.moveSpender(move);
+    }
+    purchases(page: Parameters<WalletAdmin["purchases"]>[0]) {
+      return this.#core.purchases(page);
+    }
+    purchase(purchaseId: string) {
+      return this.#core.purchase(purchaseId);
+    }
+    receipts(page: Parameters<WalletAdmin["receipts"]>[0]) {
+      return this.#core.receipts(page);
+    }
+    ownStatus(auth: Auth) {
+      return this.#core.ownStatus(auth);
+    }
+    ownPurchase(auth: Auth, purchaseId: string) {
+      return this.#core.ownPurchase(auth, purchaseId);
+    }
+    ownReceipts(auth: Auth, page: Parameters<WalletAgentViews["ownReceipts"]>[1]) {
+      return this.#core.ownReceipts(auth, page);
+    }
 
     /** The cron's knock: constructing the object has re-armed its alarm; this also runs what is due now. */
-    async wake(): Promise<void> { await this.#core.alarm(); }
-    override async alarm(): Promise<void> { await this.#core.alarm(); }
+    async wake(): Promise<void> {
+      await this.#core.alarm();
+    }
+    override async alarm(): Promise<void> {
+      await this.#core.alarm();
+    }
   };
 }
 
@@ -122,6 +198,8 @@ function ports(ctx: DurableObjectState, env: object, { payer, control }: Wiring)
 
 function timer(ms: number): Timer {
   let handle: ReturnType<typeof setTimeout> | undefined;
-  const done = new Promise<void>((resolve) => { handle = setTimeout(resolve, ms); });
+  const done = new Promise<void>((resolve) => {
+    handle = setTimeout(resolve, ms);
+  });
   return { done, cancel: () => clearTimeout(handle) };
 }

@@ -41,4 +41,7 @@ export interface ApprovalLink {
   readonly mac: string;
 }
 
-export type ApprovalFault = Extract<Code, "not_found" | "invalid_request" | "forbidden" | "already_exists" | "approval_expired" | "envelope_unopenable">;
+export type ApprovalFault = Extract<
+  Code,
+  "not_found" | "invalid_request" | "forbidden" | "already_exists" | "approval_expired" | "envelope_unopenable"
+>;

@@ -86,7 +86,11 @@ export interface ControlPlane {
    * The first record and envelope of an id stay. With a `request` that has made a wallet before, the answer is that wallet
    * (`created: false`), or `conflict: true` where it was about something else.
    */
-  createWallet(record: WalletRecord, envelope: Envelope, request?: WalletRequest): Promise<{ readonly created: boolean; readonly record: WalletRecord; readonly conflict?: boolean }>;
+  createWallet(
+    record: WalletRecord,
+    envelope: Envelope,
+    request?: WalletRequest,
+  ): Promise<{ readonly created: boolean; readonly record: WalletRecord; readonly conflict?: boolean }>;
   wallet(walletId: string): Promise<WalletRecord | null>;
   wallets(): Promise<readonly WalletRecord[]>;
   envelope(walletId: string): Promise<Envelope | null>;

@@ -71,7 +71,8 @@ const deny = (code: Code, detail: string): Decision => ({ kind: "deny", code, de
 
 /** What the switches say to new money, or null. `null` switches: the state could not be read, and that denies (invariant 10). */
 export function checkSwitches(switches: Switches | null): { readonly code: Code; readonly detail: string } | null {
-  if (switches === null) return { code: "control_plane_unavailable", detail: "the security state is older than 5 s and could not be read again" };
+  if (switches === null)
+    return { code: "control_plane_unavailable", detail: "the security state is older than 5 s and could not be read again" };
   if (switches.globalPause) return { code: "global_pause_active", detail: "all payments of this deployment are paused" };
   if (switches.ownerKillSwitch) return { code: "owner_kill_switch_active", detail: "the owner has stopped all payments" };
   if (switches.superseded) return { code: "spender_superseded", detail: "the control plane names a later spender for this wallet" };
@@ -108,21 +109,32 @@ export function maxFee(cap: FeeCap, amount: Msat): Msat {
 const LARGEST = MAX_MSAT - 999;
 
 /** @returns never throws: the amount is a stranger's */
-export function decide(layers: readonly [wallet: Layer, budget: Layer], switches: Switches | null, request: SpendRequest, now: number): Decision {
+export function decide(
+  layers: readonly [wallet: Layer, budget: Layer],
+  switches: Switches | null,
+  request: SpendRequest,
+  now: number,
+): Decision {
   const stopped = checkSwitches(switches);
   if (stopped !== null) return deny(stopped.code, stopped.detail);
   if (request.amountMsat === 0) return deny("invoice_amountless", "an invoice for nothing is not paid");
   if (request.amountMsat > LARGEST) return deny("amount_over_cap", "the invoice asks for more than can be counted");
   if (request.expiresAt <= now) return deny("invoice_expired", "the invoice has expired");
 
-  const hostWord = checkHosts(layers.map((layer) => layer.policy.hosts), request.host, request.port);
+  const hostWord = checkHosts(
+    layers.map((layer) => layer.policy.hosts),
+    request.host,
+    request.port,
+  );
   if (hostWord === "host_blocked" || hostWord === "host_not_allowlisted") return deny(hostWord, `${request.host}:${request.port}`);
 
   const charge = request.granularity === "sat" ? ceilToSat(request.amountMsat) : request.amountMsat;
   let fee: Msat | null = null;
   for (const { policy } of layers) {
-    if (policy.network !== request.network) return deny("invoice_network_mismatch", `the invoice is for ${request.network}, the policy for ${policy.network}`);
-    if (request.binding === "unverified" && policy.opaqueTokens === "deny") return deny("opaque_token_refused", "the token's payment hash cannot be read");
+    if (policy.network !== request.network)
+      return deny("invoice_network_mismatch", `the invoice is for ${request.network}, the policy for ${policy.network}`);
+    if (request.binding === "unverified" && policy.opaqueTokens === "deny")
+      return deny("opaque_token_refused", "the token's payment hash cannot be read");
     const cap = maxFee(policy.fee, charge);
     fee = fee === null || cap < fee ? cap : fee;
   }
@@ -132,7 +144,10 @@ export function decide(layers: readonly [wallet: Layer, budget: Layer], switches
   const total = add(charge, reserve);
 
   if (request.callLimitMsat !== null && total > request.callLimitMsat) {
-    return deny("amount_over_call_limit", `${formatSats(total)} with the fee reserve, the call allows ${formatSats(request.callLimitMsat)}`);
+    return deny(
+      "amount_over_call_limit",
+      `${formatSats(total)} with the fee reserve, the call allows ${formatSats(request.callLimitMsat)}`,
+    );
   }
   for (const layer of layers) {
     const refused = checkLayer(layer, request, total, now);
@@ -141,28 +156,44 @@ export function decide(layers: readonly [wallet: Layer, budget: Layer], switches
   const subject = request.subject ?? null;
   if (subject !== null) {
     const { caps, ledger } = subject;
-    if (caps.perPaymentMsat !== undefined && total > caps.perPaymentMsat) return deny("subject_cap_exceeded", `${formatSats(total)} with the fee reserve, a subject is allowed ${formatSats(caps.perPaymentMsat)} a payment`);
+    if (caps.perPaymentMsat !== undefined && total > caps.perPaymentMsat)
+      return deny(
+        "subject_cap_exceeded",
+        `${formatSats(total)} with the fee reserve, a subject is allowed ${formatSats(caps.perPaymentMsat)} a payment`,
+      );
     const full = firstFullWindow(caps, ledger, total, now);
     if (full !== null) return deny("subject_cap_exceeded", `${formatSats(total)} more would exceed the subject's cap for ${full}`);
   }
   const granted = (request.grantedMsat ?? null) !== null && total <= (request.grantedMsat ?? 0);
   const asks = layers.some(({ policy }) => policy.approvalAboveMsat !== undefined && total >= policy.approvalAboveMsat);
-  if ((asks || hostWord === "ask") && !granted) return { kind: "ask", because: asks ? "amount" : "host", chargeMsat: charge, maxFeeMsat: reserve };
+  if ((asks || hostWord === "ask") && !granted)
+    return { kind: "ask", because: asks ? "amount" : "host", chargeMsat: charge, maxFeeMsat: reserve };
   return { kind: "allow", chargeMsat: charge, maxFeeMsat: reserve };
 }
 
 function checkLayer({ holder, policy, ledger, host }: Layer, request: SpendRequest, total: Msat, now: number): Decision | null {
   if (policy.perPaymentMsat !== undefined && total > policy.perPaymentMsat) {
-    return deny("amount_over_cap", `${formatSats(total)} with the fee reserve, the ${holder} allows ${formatSats(policy.perPaymentMsat)} a payment`);
+    return deny(
+      "amount_over_cap",
+      `${formatSats(total)} with the fee reserve, the ${holder} allows ${formatSats(policy.perPaymentMsat)} a payment`,
+    );
   }
   if (policy.paymentsPerMinute !== undefined && ledger.paymentsSince(now - 60_000) >= policy.paymentsPerMinute) {
     return deny("payment_rate_exceeded", `the ${holder} allows ${policy.paymentsPerMinute} payments a minute`);
   }
   const window = firstFullWindow(policy, ledger, total, now);
-  if (window !== null) return deny(holder === "wallet" ? "window_cap_exceeded" : "budget_exceeded", `${formatSats(total)} more would exceed the ${holder}'s cap for ${window}`);
+  if (window !== null)
+    return deny(
+      holder === "wallet" ? "window_cap_exceeded" : "budget_exceeded",
+      `${formatSats(total)} more would exceed the ${holder}'s cap for ${window}`,
+    );
   for (const caps of policy.perHost ?? []) {
     if (!matchesHost(caps.host, request.host, request.port)) continue;
-    if (caps.perPaymentMsat !== undefined && total > caps.perPaymentMsat) return deny("host_cap_exceeded", `${formatSats(total)} with the fee reserve, ${caps.host} is allowed ${formatSats(caps.perPaymentMsat)} a payment`);
+    if (caps.perPaymentMsat !== undefined && total > caps.perPaymentMsat)
+      return deny(
+        "host_cap_exceeded",
+        `${formatSats(total)} with the fee reserve, ${caps.host} is allowed ${formatSats(caps.perPaymentMsat)} a payment`,
+      );
     const full = firstFullWindow(caps, host(caps.host), total, now);
     if (full !== null) return deny("host_cap_exceeded", `${formatSats(total)} more would exceed the cap of ${caps.host} for ${full}`);
   }

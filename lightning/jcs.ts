@@ -20,11 +20,13 @@ export function canonicalJson(value: Json): string {
       if (value === null) return "null";
       if (isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
       // UTF-16 code unit order is both what `sort` does without a comparator and what section 3.2.3 asks for.
-      const members = Object.keys(value).sort().map((key) => {
-        const member = value[key];
-        if (member === undefined) throw new TypeError(`undefined member "${key}" in canonical JSON`);
-        return `${canonicalJson(key)}:${canonicalJson(member)}`;
-      });
+      const members = Object.keys(value)
+        .sort()
+        .map((key) => {
+          const member = value[key];
+          if (member === undefined) throw new TypeError(`undefined member "${key}" in canonical JSON`);
+          return `${canonicalJson(key)}:${canonicalJson(member)}`;
+        });
       return `{${members.join(",")}}`;
     }
     default:

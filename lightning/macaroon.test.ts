@@ -105,7 +105,9 @@ describe("a macaroon", () => {
 });
 
 describe("a token's charset", () => {
-  it.each(["abc", "AB+/", "AB-_", "YQ==", "YWI=", "eyJh.eyJi.c2ln"])("%s can be put into a header", (text) => expect(isToken(text)).toBe(true));
+  it.each(["abc", "AB+/", "AB-_", "YQ==", "YWI=", "eyJh.eyJi.c2ln"])("%s can be put into a header", (text) =>
+    expect(isToken(text)).toBe(true),
+  );
   it.each(["", "=", "a,b", "a b", "a\r\nX: y", "a\n", "a\0", "a=b", "a===", "a:b", "é", '"'])("%j cannot", (text) =>
     expect(isToken(text)).toBe(false),
   );

@@ -26,11 +26,24 @@ export interface OperationRef {
 }
 
 /** Codes a payer may give for a definite failure; anything else is mapped to `payment_failed`. */
-export type FailureCode = "insufficient_funds" | "no_route" | "invoice_expired" | "fee_over_cap" | "backend_unavailable" | "spender_superseded" | "payment_failed";
+export type FailureCode =
+  | "insufficient_funds"
+  | "no_route"
+  | "invoice_expired"
+  | "fee_over_cap"
+  | "backend_unavailable"
+  | "spender_superseded"
+  | "payment_failed";
 
 export type PaymentOutcome =
   /** `preimage` is 64 hex digits, or null where the backend cannot give it. The core checks it; a payer's word is no proof. */
-  | { readonly kind: "settled"; readonly preimage: string | null; readonly feeMsat: Msat; readonly settledAt: number; readonly reference: string }
+  | {
+      readonly kind: "settled";
+      readonly preimage: string | null;
+      readonly feeMsat: Msat;
+      readonly settledAt: number;
+      readonly reference: string;
+    }
   | { readonly kind: "failed"; readonly code: FailureCode; readonly definite: true }
   | { readonly kind: "pending" }
   | { readonly kind: "unknown"; readonly reason: string }

@@ -11,33 +11,44 @@ export type PolicyResult = { readonly ok: true; readonly policy: Policy } | { re
 type Check = (value: unknown) => string | null;
 type Shape = Readonly<Record<string, { readonly required: boolean; readonly check: Check }>>;
 
-const fails = (what: string, right: (value: unknown) => boolean): Check => (value) => (right(value) ? null : what);
+const fails =
+  (what: string, right: (value: unknown) => boolean): Check =>
+  (value) =>
+    right(value) ? null : what;
 const amount = fails("must be whole msat from 0 to 2^53 - 1", isMsat);
 const count = fails("must be a positive integer", (value) => Number.isSafeInteger(value) && (value as number) > 0);
-const oneOf = (...words: readonly string[]): Check => fails(`must be one of ${words.join(", ")}`, (value) => words.includes(value as string));
-const list = (check: Check, most: number): Check => (value) => {
-  if (!Array.isArray(value) || value.length > most) return `must be a list of at most ${most}`;
-  for (const [index, item] of value.entries()) {
-    const fault = check(item);
-    if (fault !== null) return `[${index}] ${fault}`;
-  }
-  return null;
-};
-const host = fails("must be a host, *.host, or either with :port, in lower case", (value) => typeof value === "string" && isHostPattern(value));
-const object = (shape: Shape): Check => (value) => {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return "must be an object";
-  for (const key of Object.keys(value)) if (!Object.hasOwn(shape, key)) return `.${key} is not a field of a policy`;
-  for (const [key, { required, check }] of Object.entries(shape)) {
-    const member = (value as Record<string, unknown>)[key];
-    if (member === undefined) {
-      if (required) return `.${key} is missing`;
-      continue;
+const oneOf = (...words: readonly string[]): Check =>
+  fails(`must be one of ${words.join(", ")}`, (value) => words.includes(value as string));
+const list =
+  (check: Check, most: number): Check =>
+  (value) => {
+    if (!Array.isArray(value) || value.length > most) return `must be a list of at most ${most}`;
+    for (const [index, item] of value.entries()) {
+      const fault = check(item);
+      if (fault !== null) return `[${index}] ${fault}`;
     }
-    const fault = check(member);
-    if (fault !== null) return `.${key} ${fault}`;
-  }
-  return null;
-};
+    return null;
+  };
+const host = fails(
+  "must be a host, *.host, or either with :port, in lower case",
+  (value) => typeof value === "string" && isHostPattern(value),
+);
+const object =
+  (shape: Shape): Check =>
+  (value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return "must be an object";
+    for (const key of Object.keys(value)) if (!Object.hasOwn(shape, key)) return `.${key} is not a field of a policy`;
+    for (const [key, { required, check }] of Object.entries(shape)) {
+      const member = (value as Record<string, unknown>)[key];
+      if (member === undefined) {
+        if (required) return `.${key} is missing`;
+        continue;
+      }
+      const fault = check(member);
+      if (fault !== null) return `.${key} ${fault}`;
+    }
+    return null;
+  };
 const need = (check: Check) => ({ required: true, check });
 const may = (check: Check) => ({ required: false, check });
 
@@ -47,19 +58,52 @@ const windows: Shape = {
   monthMsat: may(amount),
   totalMsat: may(amount),
   // Bounded: a rolling window is summed payment by payment.
-  rolling: may(list(object({ windowMs: need(fails("must be from 1,000 ms to 31 days", (value) => Number.isSafeInteger(value) && (value as number) >= 1000 && (value as number) <= 31 * 86_400_000)), capMsat: need(amount) }), 8)),
+  rolling: may(
+    list(
+      object({
+        windowMs: need(
+          fails(
+            "must be from 1,000 ms to 31 days",
+            (value) => Number.isSafeInteger(value) && (value as number) >= 1000 && (value as number) <= 31 * 86_400_000,
+          ),
+        ),
+        capMsat: need(amount),
+      }),
+      8,
+    ),
+  ),
 };
 
-const wait = fails("must be from 1,000 ms to one day", (value) => Number.isSafeInteger(value) && (value as number) >= 1000 && (value as number) <= 86_400_000);
+const wait = fails(
+  "must be from 1,000 ms to one day",
+  (value) => Number.isSafeInteger(value) && (value as number) >= 1000 && (value as number) <= 86_400_000,
+);
 
 const POLICY: Check = object({
   ...windows,
   perPaymentMsat: may(amount),
   paymentsPerMinute: may(count),
   approvalAboveMsat: may(amount),
-  hosts: need(object({ mode: need(oneOf("listed", "any_public")), allow: need(list(host, 500)), block: need(list(host, 500)), unknown: need(oneOf("deny", "ask")) })),
+  hosts: need(
+    object({
+      mode: need(oneOf("listed", "any_public")),
+      allow: need(list(host, 500)),
+      block: need(list(host, 500)),
+      unknown: need(oneOf("deny", "ask")),
+    }),
+  ),
   perHost: may(list(object({ ...windows, host: need(host), perPaymentMsat: may(amount) }), 100)),
-  fee: need(object({ floorMsat: need(amount), ppm: need(fails("must be an integer from 0 to 1,000,000", (value) => Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 1_000_000)) })),
+  fee: need(
+    object({
+      floorMsat: need(amount),
+      ppm: need(
+        fails(
+          "must be an integer from 0 to 1,000,000",
+          (value) => Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 1_000_000,
+        ),
+      ),
+    }),
+  ),
   opaqueTokens: need(oneOf("deny", "allow")),
   network: need(oneOf("mainnet", "testnet", "signet", "regtest")),
   perSubject: may(object({ ...windows, perPaymentMsat: may(amount) })),
@@ -78,7 +122,12 @@ const POLICY: Check = object({
   ),
   approvalMs: may(wait),
   lowBalanceMsat: may(amount),
-  pathPrefixes: may(list(fails("must begin with / and hold no query", (value) => typeof value === "string" && /^\/[^?#\s]*$/u.test(value)), 100)),
+  pathPrefixes: may(
+    list(
+      fails("must begin with / and hold no query", (value) => typeof value === "string" && /^\/[^?#\s]*$/u.test(value)),
+      100,
+    ),
+  ),
 });
 
 /** @param value a policy, or its JSON text */

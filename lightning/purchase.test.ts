@@ -15,10 +15,14 @@ failed settle paid | cancelled settle paid | expired settle paid
 fulfilled fulfil fulfilled | fulfilled settle fulfilled
 written_off fulfil fulfilled | written_off settle written_off`;
 
-const allowed = new Map(ALLOWED.trim().split(/[|\n]/u).map((line) => {
-  const [from, event, to] = line.trim().split(" ");
-  return [`${from} ${event}`, to];
-}));
+const allowed = new Map(
+  ALLOWED.trim()
+    .split(/[|\n]/u)
+    .map((line) => {
+      const [from, event, to] = line.trim().split(" ");
+      return [`${from} ${event}`, to];
+    }),
+);
 
 describe("the transition table", () => {
   it.each(STATES.flatMap((state) => EVENTS.map((event) => [state, event] as const)))("%s × %s is as the law says", (state, event) => {
@@ -27,7 +31,10 @@ describe("the transition table", () => {
 
   it("invariant 4: money under way is released by a definite failure alone", () => {
     for (const state of ["paying", "payment_unknown"] as const) {
-      const ends = EVENTS.filter((event) => { const to = next(state, event); return to !== null && !isOpenPayment(to) && !isPaid(to); });
+      const ends = EVENTS.filter((event) => {
+        const to = next(state, event);
+        return to !== null && !isOpenPayment(to) && !isPaid(to);
+      });
       expect(ends).toEqual(["fail"]);
     }
   });
@@ -40,10 +47,19 @@ describe("the transition table", () => {
 
   it("every state is reached from opened, and every state that waits can end", () => {
     const seen = new Set<State>(["opened"]);
-    for (const state of seen) for (const event of EVENTS) { const to = next(state, event); if (to !== null) seen.add(to); }
+    for (const state of seen)
+      for (const event of EVENTS) {
+        const to = next(state, event);
+        if (to !== null) seen.add(to);
+      }
     expect([...seen].sort()).toEqual([...STATES].sort());
     for (const state of STATES.filter((each) => !isTerminal(each))) {
-      expect(EVENTS.some((event: Event) => { const to = next(state, event); return to !== null && to !== state; })).toBe(true);
+      expect(
+        EVENTS.some((event: Event) => {
+          const to = next(state, event);
+          return to !== null && to !== state;
+        }),
+      ).toBe(true);
     }
   });
 });

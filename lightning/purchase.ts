@@ -6,8 +6,25 @@
  * design.md lets only `quoted` be denied; here `opened` may be too, because an unlisted host is refused before any request.
  */
 export const STATES = [
-  "opened", "served_free", "served_cached", "quoted", "denied", "awaiting_approval", "granted", "rejected", "expired",
-  "reserved", "cancelled", "paying", "payment_unknown", "paid", "failed", "fulfilled", "paid_unfulfilled", "written_off", "abandoned",
+  "opened",
+  "served_free",
+  "served_cached",
+  "quoted",
+  "denied",
+  "awaiting_approval",
+  "granted",
+  "rejected",
+  "expired",
+  "reserved",
+  "cancelled",
+  "paying",
+  "payment_unknown",
+  "paid",
+  "failed",
+  "fulfilled",
+  "paid_unfulfilled",
+  "written_off",
+  "abandoned",
 ] as const;
 export type State = (typeof STATES)[number];
 
@@ -17,7 +34,8 @@ export const EVENTS = [
   /** The seller asked for money and the challenge can be read. */ "quote",
   /** Policy, a switch or a broken challenge says no. */ "deny",
   /** Policy wants a person's word. */ "ask",
-  "grant", "reject",
+  "grant",
+  "reject",
   /** Money is set aside; nothing has been sent. */ "reserve",
   /** Called off before anything was sent. */ "cancel",
   /** A quote, a wait or a reservation ran out before anything was sent. */ "expire",
@@ -34,8 +52,22 @@ export type Event = (typeof EVENTS)[number];
 
 /** What is not listed is refused. A state that names itself takes the event and does not move. */
 export const TRANSITIONS = {
-  opened: { serve_free: "served_free", serve_cached: "served_cached", quote: "quoted", deny: "denied", fail: "failed", abandon: "abandoned" },
-  quoted: { deny: "denied", ask: "awaiting_approval", reserve: "reserved", expire: "expired", fail: "failed", serve_cached: "served_cached" },
+  opened: {
+    serve_free: "served_free",
+    serve_cached: "served_cached",
+    quote: "quoted",
+    deny: "denied",
+    fail: "failed",
+    abandon: "abandoned",
+  },
+  quoted: {
+    deny: "denied",
+    ask: "awaiting_approval",
+    reserve: "reserved",
+    expire: "expired",
+    fail: "failed",
+    serve_cached: "served_cached",
+  },
   awaiting_approval: { grant: "granted", reject: "rejected", expire: "expired" },
   reserved: { send: "paying", cancel: "cancelled", expire: "expired", settle: "paid" },
   paying: { settle: "paid", fail: "failed", lose_sight: "payment_unknown" },

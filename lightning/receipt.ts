@@ -8,7 +8,21 @@ import type { Code } from "./errors.ts";
 import { canonicalJson, type Json } from "./jcs.ts";
 import type { Msat } from "./msat.ts";
 
-export type ReceiptKind = "paid" | "cached" | "free" | "denied" | "failed" | "unknown" | "unfulfilled" | "late_settlement" | "granted" | "rejected" | "expired" | "withdrawn" | "resolved" | "written_off";
+export type ReceiptKind =
+  | "paid"
+  | "cached"
+  | "free"
+  | "denied"
+  | "failed"
+  | "unknown"
+  | "unfulfilled"
+  | "late_settlement"
+  | "granted"
+  | "rejected"
+  | "expired"
+  | "withdrawn"
+  | "resolved"
+  | "written_off";
 
 /** The facts. Every member is always present, null where it has no meaning, so that the form never varies. */
 export interface Receipt {

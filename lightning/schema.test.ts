@@ -13,7 +13,14 @@ test("a preset policy passes as a whole policy", async () => {
 test("invariant 9: no message repeats what was sent, wherever the fault is", async () => {
   const secret = "abandon-about-secret";
   for (const value of [
-    { mnemonic: { words: secret } }, { mnemonic: secret.repeat(60) }, { mnemonic: [secret] }, { policy: secret }, { network: secret }, { label: `${secret}\n` }, { allow: [secret.toUpperCase()] }, secret,
+    { mnemonic: { words: secret } },
+    { mnemonic: secret.repeat(60) },
+    { mnemonic: [secret] },
+    { policy: secret },
+    { network: secret },
+    { label: `${secret}\n` },
+    { allow: [secret.toUpperCase()] },
+    secret,
   ]) {
     const { issues } = await check(strict(CreateWallet), value);
     expect(issues?.length).toBeGreaterThan(0);

@@ -30,16 +30,20 @@ const budgetName = text("a name of 1 to 40 characters of a-z, 0-9 and -", BUDGET
 const network = Schema.Literals(["mainnet", "testnet", "signet", "regtest"]);
 
 /** The law of a policy is `parsePolicy`; here it only gets a place among the schemas, with its own words for the fault. */
-export const PolicySchema = Schema.declare<Policy>((value): value is Policy => typeof value === "object" && value !== null, { expected: "a policy" }).check(
+export const PolicySchema = Schema.declare<Policy>((value): value is Policy => typeof value === "object" && value !== null, {
+  expected: "a policy",
+}).check(
   Schema.makeFilter((value) => {
     const read = parsePolicy(value);
     return read.ok ? undefined : read.detail;
   }),
 );
 
-const allow = Schema.Array(Schema.String.check(Schema.makeFilter((value) => (isHostPattern(value) ? undefined : "must be a host, *.host, or either with :port, in lower case")))).check(
-  Schema.isMaxLength(500, { expected: "at most 500 hosts" }),
-);
+const allow = Schema.Array(
+  Schema.String.check(
+    Schema.makeFilter((value) => (isHostPattern(value) ? undefined : "must be a host, *.host, or either with :port, in lower case")),
+  ),
+).check(Schema.isMaxLength(500, { expected: "at most 500 hosts" }));
 
 /** Either a whole policy or a preset with the hosts it allows; {@link oneRule} refuses both. Neither is the starter preset that allows nothing yet. */
 const rule = {
@@ -48,14 +52,20 @@ const rule = {
   allow: Schema.optionalKey(allow),
 };
 const oneRule = Schema.makeFilter<{ readonly policy?: unknown; readonly preset?: unknown; readonly allow?: unknown }>((value) =>
-  value.policy !== undefined && (value.preset !== undefined || value.allow !== undefined) ? { path: ["policy"], issue: "stands alone: send a policy, or a preset with allow" } : undefined,
+  value.policy !== undefined && (value.preset !== undefined || value.allow !== undefined)
+    ? { path: ["policy"], issue: "stands alone: send a policy, or a preset with allow" }
+    : undefined,
 );
 
 const mnemonic = Schema.String.check(Schema.isMaxLength(1000, { expected: "12 or 24 words" }));
 /** Its checksum is verified where the backup is sealed; here it only has the right shape. */
 const backupRecipient = text("an age X25519 recipient, age1 and 58 characters", /^age1[02-9ac-hj-np-z]{58}$/u);
 /** Of a spender that follows another: the first has 1. */
-const epoch = Schema.Number.check(Schema.makeFilter((value) => (Number.isSafeInteger(value) && value >= 2 && value <= 1_000_000 ? undefined : "must be a whole number from 2 to 1000000")));
+const epoch = Schema.Number.check(
+  Schema.makeFilter((value) =>
+    Number.isSafeInteger(value) && value >= 2 && value <= 1_000_000 ? undefined : "must be a whole number from 2 to 1000000",
+  ),
+);
 
 export const CreateWallet = Schema.Struct({
   label: Schema.optionalKey(label),
@@ -98,7 +108,9 @@ export const CreateApproverKey = CreateOperatorKey;
 
 const wholeSats = (least: 0 | 1) =>
   Schema.Number.check(
-    Schema.makeFilter((value) => (Number.isInteger(value) && value >= least && value <= MAX_MSAT / 1000 ? undefined : `must be a whole number of satoshi from ${least}`)),
+    Schema.makeFilter((value) =>
+      Number.isInteger(value) && value >= least && value <= MAX_MSAT / 1000 ? undefined : `must be a whole number of satoshi from ${least}`,
+    ),
   );
 
 /** `maxSats` can only lower what was quoted. */
@@ -113,7 +125,11 @@ export const ResolveBody = Schema.Struct({
   evidence: text("1 to 500 printable characters", /^(?=.*\S)[^\p{Cc}]{1,500}$/u),
   preimage: Schema.optionalKey(text("64 hex digits", /^[0-9a-fA-F]{64}$/u)),
 }).check(
-  Schema.makeFilter((value) => (value.preimage !== undefined && value.verdict === "failed" ? { path: ["preimage"], issue: "proves a payment, and the verdict is failed" } : undefined)),
+  Schema.makeFilter((value) =>
+    value.preimage !== undefined && value.verdict === "failed"
+      ? { path: ["preimage"], issue: "proves a payment, and the verdict is failed" }
+      : undefined,
+  ),
 );
 
 export const WithdrawBody = Schema.Struct({
@@ -148,13 +164,17 @@ export const FetchBody = Schema.Struct({
   method: Schema.optionalKey(Schema.Literals(METHODS)),
   url: Schema.String.check(Schema.isBetweenLength(1, 8192, { expected: "an absolute URL of at most 8192 characters" })),
   headers: Schema.optionalKey(headers),
-  body: Schema.optionalKey(Schema.String.check(Schema.makeFilter((value) => (value.isWellFormed() ? undefined : "holds a lone surrogate")))),
+  body: Schema.optionalKey(
+    Schema.String.check(Schema.makeFilter((value) => (value.isWellFormed() ? undefined : "holds a lone surrogate"))),
+  ),
   bodyBase64: Schema.optionalKey(text("standard base64 with padding", /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/u)),
 }).check(
   Schema.makeFilter((value) => {
-    if (value.body !== undefined && value.bodyBase64 !== undefined) return { path: ["bodyBase64"], issue: "stands beside body: send one of them" };
+    if (value.body !== undefined && value.bodyBase64 !== undefined)
+      return { path: ["bodyBase64"], issue: "stands beside body: send one of them" };
     const bodiless = value.method === undefined || value.method === "GET" || value.method === "HEAD";
-    if (bodiless && (value.body !== undefined || value.bodyBase64 !== undefined)) return { path: ["body"], issue: "is not sent with GET or HEAD" };
+    if (bodiless && (value.body !== undefined || value.bodyBase64 !== undefined))
+      return { path: ["body"], issue: "is not sent with GET or HEAD" };
     return undefined;
   }),
 );
@@ -164,9 +184,14 @@ const integer = text("a whole number", /^(?:0|[1-9][0-9]{0,14})$/u);
 const limit = text("a whole number from 1 to 500", /^(?:[1-9][0-9]?|[1-4][0-9]{2}|500)$/u);
 
 /** Query strings, so numbers come as text. Receipts go forward in chain order, purchases backward in time. */
-export const ReceiptsQuery = Schema.Struct({ after: Schema.optionalKey(integer), limit: Schema.optionalKey(limit), format: Schema.optionalKey(Schema.Literals(["json", "jsonl"])) });
+export const ReceiptsQuery = Schema.Struct({
+  after: Schema.optionalKey(integer),
+  limit: Schema.optionalKey(limit),
+  format: Schema.optionalKey(Schema.Literals(["json", "jsonl"])),
+});
 export const CustodyQuery = Schema.Struct({ after: Schema.optionalKey(text("a wallet's id", WALLET_ID)) });
 export const PurchasesQuery = Schema.Struct({ before: Schema.optionalKey(integer), limit: Schema.optionalKey(limit) });
 
 /** Unknown fields are refused: a misspelt cap must not be a missing cap. */
-export const strict = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => Schema.toStandardSchemaV1(schema, { parseOptions: { onExcessProperty: "error" } });
+export const strict = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) =>
+  Schema.toStandardSchemaV1(schema, { parseOptions: { onExcessProperty: "error" } });

@@ -15,7 +15,22 @@ export type UrlResult = { readonly ok: true; readonly value: SafeUrl } | { reado
 
 const MAX_URL = 8192;
 const HOST_NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/u;
-const INTERNAL_SUFFIXES = [".localhost", ".localdomain", ".local", ".internal", ".intranet", ".lan", ".home.arpa", ".corp", ".home", ".private", ".test", ".invalid", ".onion", ".arpa"];
+const INTERNAL_SUFFIXES = [
+  ".localhost",
+  ".localdomain",
+  ".local",
+  ".internal",
+  ".intranet",
+  ".lan",
+  ".home.arpa",
+  ".corp",
+  ".home",
+  ".private",
+  ".test",
+  ".invalid",
+  ".onion",
+  ".arpa",
+];
 
 /**
  * Normalises (case, trailing dot, punycode, default port) and refuses what an agent must not reach.
@@ -37,7 +52,8 @@ export function normaliseUrl(input: string, localHosts: readonly string[] = []):
   if (!localHosts.includes(`${host}:${port}`)) {
     if (url.protocol !== "https:") return { ok: false, detail: "only https" };
     if (host.startsWith("[") || /^[0-9.]+$/u.test(host)) return { ok: false, detail: "IP addresses are not allowed" };
-    if (!host.includes(".") || host === "localhost" || INTERNAL_SUFFIXES.some((suffix) => host.endsWith(suffix))) return { ok: false, detail: "internal host names are not allowed" };
+    if (!host.includes(".") || host === "localhost" || INTERNAL_SUFFIXES.some((suffix) => host.endsWith(suffix)))
+      return { ok: false, detail: "internal host names are not allowed" };
   }
   url.hash = "";
   // Percent-encoding lengthens: what is handed on must pass here again.

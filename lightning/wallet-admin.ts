@@ -16,7 +16,13 @@ export interface BudgetView {
   readonly policyVersion: number;
   readonly disabled: boolean;
   /** Settled and open together. */
-  readonly spent: { readonly hourMsat: Msat; readonly dayMsat: Msat; readonly monthMsat: Msat; readonly totalMsat: Msat; readonly openMsat: Msat };
+  readonly spent: {
+    readonly hourMsat: Msat;
+    readonly dayMsat: Msat;
+    readonly monthMsat: Msat;
+    readonly totalMsat: Msat;
+    readonly openMsat: Msat;
+  };
 }
 
 export interface KeyView {
@@ -84,7 +90,12 @@ export interface WalletAdmin {
   putBudget(budget: string, policy: Policy, disabled: boolean): Promise<Result<BudgetView>>;
   budgets(): Promise<Result<readonly BudgetView[]>>;
   /** The Worker makes the secret, shows it once, and sends only its hex sha256. */
-  createKey(key: { readonly keyId: string; readonly budget: string; readonly label: string; readonly hash: string }): Promise<Result<KeyView>>;
+  createKey(key: {
+    readonly keyId: string;
+    readonly budget: string;
+    readonly label: string;
+    readonly hash: string;
+  }): Promise<Result<KeyView>>;
   keys(): Promise<Result<readonly KeyView[]>>;
   revokeKey(keyId: string): Promise<Result<KeyView>>;
   disable(): Promise<Result<null>>;
@@ -98,15 +109,28 @@ export interface WalletAdmin {
   withdraw(request: WithdrawRequest): Promise<Result<PurchaseView>>;
   /** An invoice to put money into the wallet; checked against what was asked. */
   fundingInvoice(amountMsat: Msat): Promise<Result<FundingInvoice>>;
-  purchases(page: { readonly before: number | null; readonly limit: number }): Promise<Result<{ readonly purchases: readonly PurchaseView[]; readonly next: number | null }>>;
+  purchases(page: {
+    readonly before: number | null;
+    readonly limit: number;
+  }): Promise<Result<{ readonly purchases: readonly PurchaseView[]; readonly next: number | null }>>;
   purchase(purchaseId: string): Promise<Result<PurchaseView>>;
   /** In chain order. */
-  receipts(page: { readonly after: number; readonly limit: number }): Promise<Result<{ readonly receipts: readonly ReceiptRecord[]; readonly next: number | null }>>;
+  receipts(page: {
+    readonly after: number;
+    readonly limit: number;
+  }): Promise<Result<{ readonly receipts: readonly ReceiptRecord[]; readonly next: number | null }>>;
 }
 
 /** Also on the same object: WalletApprovals. The same views for an agent's own key or binding: only what its budget did. */
 export interface WalletAgentViews {
-  ownStatus(auth: import("./wallet-api.ts").Auth): Promise<Result<{ readonly walletId: string; readonly state: string; readonly budget: BudgetView; readonly payer: PayerStatus | null }>>;
+  ownStatus(
+    auth: import("./wallet-api.ts").Auth,
+  ): Promise<
+    Result<{ readonly walletId: string; readonly state: string; readonly budget: BudgetView; readonly payer: PayerStatus | null }>
+  >;
   ownPurchase(auth: import("./wallet-api.ts").Auth, purchaseId: string): Promise<Result<PurchaseView>>;
-  ownReceipts(auth: import("./wallet-api.ts").Auth, page: { readonly after: number; readonly limit: number }): Promise<Result<{ readonly receipts: readonly ReceiptRecord[]; readonly next: number | null }>>;
+  ownReceipts(
+    auth: import("./wallet-api.ts").Auth,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<Result<{ readonly receipts: readonly ReceiptRecord[]; readonly next: number | null }>>;
 }

@@ -100,14 +100,9 @@ export interface PayRequest {
   readonly waitMs: number;
 }
 
-export type PayAnswer =
-  | { readonly kind: "credential"; readonly credential: Credential; readonly limits: FetchLimits }
-  | Refusal
-  | Pending;
+export type PayAnswer = { readonly kind: "credential"; readonly credential: Credential; readonly limits: FetchLimits } | Refusal | Pending;
 
-export type QuoteAnswer =
-  | { readonly kind: "quote"; readonly purchaseId: string; readonly quote: Quote }
-  | Refusal;
+export type QuoteAnswer = { readonly kind: "quote"; readonly purchaseId: string; readonly quote: Quote } | Refusal;
 
 /** How a purchase ended without a payment of its own. */
 export type Conclusion =

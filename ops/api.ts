@@ -10,7 +10,12 @@ export interface ApiAnswer {
   /** The body as JSON, or null when it is none. */
   readonly json: Readonly<Record<string, unknown>> | null;
   /** The purchase's outcome as the caller sees it. */
-  readonly lightning: { readonly status: string | null; readonly purchase: string | null; readonly receipt: string | null; readonly spentMsat: number | null };
+  readonly lightning: {
+    readonly status: string | null;
+    readonly purchase: string | null;
+    readonly receipt: string | null;
+    readonly spentMsat: number | null;
+  };
   /** Stable code of a problem document, else null. */
   readonly code: string | null;
   /** How many pieces the body came in: a stream that is passed on comes in several. */
@@ -47,7 +52,9 @@ export class Api {
       },
       body: call.body === undefined ? null : JSON.stringify(call.body),
     }).catch((cause: unknown) => {
-      throw new Error(`${this.url} cannot be reached (${cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : "no answer"})`);
+      throw new Error(
+        `${this.url} cannot be reached (${cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : "no answer"})`,
+      );
     });
     const { text, chunks } = await read(response);
     const json = asObject(text);
@@ -63,7 +70,10 @@ export class Api {
         receipt: response.headers.get("lightning-receipt"),
         spentMsat: spent === null ? null : Number(spent),
       },
-      code: response.headers.get("content-type")?.startsWith("application/problem+json") === true && typeof json?.["code"] === "string" ? json["code"] : null,
+      code:
+        response.headers.get("content-type")?.startsWith("application/problem+json") === true && typeof json?.["code"] === "string"
+          ? json["code"]
+          : null,
       chunks,
       ms: performance.now() - began,
     };
@@ -75,7 +85,9 @@ export class Api {
   async expect(method: string, path: string, call: Call = {}): Promise<Readonly<Record<string, unknown>>> {
     const answer = await this.call(method, path, call);
     if (answer.status < 200 || answer.status > 299 || answer.json === null) {
-      throw new Error(`${method} ${path} answered ${answer.status} ${answer.code ?? ""} ${typeof answer.json?.["detail"] === "string" ? answer.json["detail"] : ""}`.trim());
+      throw new Error(
+        `${method} ${path} answered ${answer.status} ${answer.code ?? ""} ${typeof answer.json?.["detail"] === "string" ? answer.json["detail"] : ""}`.trim(),
+      );
     }
     return answer.json;
   }

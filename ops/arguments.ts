@@ -3,7 +3,9 @@ import { parseArgs } from "node:util";
 
 export type FlagKinds = Readonly<Record<string, "boolean" | "string">>;
 export type Flags<K extends FlagKinds> = { readonly [N in keyof K]: K[N] extends "boolean" ? boolean : string | null };
-export type Arguments<K extends FlagKinds> = { readonly ok: true; readonly flags: Flags<K> } | { readonly ok: false; readonly line: string };
+export type Arguments<K extends FlagKinds> =
+  | { readonly ok: true; readonly flags: Flags<K> }
+  | { readonly ok: false; readonly line: string };
 
 /** @returns the flags (absent ones are false or null), or one line: an unknown flag, a missing value, a word that is no flag */
 export function readFlags<K extends FlagKinds>(argv: readonly string[], kinds: K): Arguments<K> {
@@ -12,7 +14,12 @@ export function readFlags<K extends FlagKinds>(argv: readonly string[], kinds: K
     const { values } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false });
     const empty = Object.keys(values).find((name) => values[name] === "");
     if (empty !== undefined) return { ok: false, line: `--${empty} needs a value.` };
-    return { ok: true, flags: Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, values[name] ?? (kind === "boolean" ? false : null)])) as Flags<K> };
+    return {
+      ok: true,
+      flags: Object.fromEntries(
+        Object.entries(kinds).map(([name, kind]) => [name, values[name] ?? (kind === "boolean" ? false : null)]),
+      ) as Flags<K>,
+    };
   } catch (cause) {
     const known = Object.entries(kinds).map(([name, kind]) => `--${name}${kind === "boolean" ? "" : " …"}`);
     // The first sentence names the flag; the rest is advice about positional arguments, of which there are none.

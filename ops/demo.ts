@@ -27,7 +27,12 @@ async function main(argv: readonly string[]): Promise<number> {
   let close: () => Promise<void> = () => Promise.resolve();
   try {
     if (flags.url === null) {
-      const local = await startLocal({ kind, stateDir: flags.state, port: 0, onProgress: (line) => void process.stderr.write(`${line}\n`) });
+      const local = await startLocal({
+        kind,
+        stateDir: flags.state,
+        port: 0,
+        onProgress: (line) => void process.stderr.write(`${line}\n`),
+      });
       system = local;
       close = () => local.close();
     } else {

@@ -25,7 +25,8 @@ if (Number(process.versions.node.split(".")[0]) >= WANTED) {
   // `npm start | head`: whoever read us has seen enough. 141 is what a shell gives for SIGPIPE.
   process.stdout.on("error", (cause) => process.exit(cause.code === "EPIPE" ? 141 : 1));
   await import(pathToFileURL(resolve(root, script)).href).catch((cause) => {
-    if (cause?.code === "ERR_MODULE_NOT_FOUND" && /Cannot find package/u.test(cause.message)) fail(`A dependency is missing (${/'([^']+)'/u.exec(cause.message)?.[1]}): run \`npm ci\` first.`);
+    if (cause?.code === "ERR_MODULE_NOT_FOUND" && /Cannot find package/u.test(cause.message))
+      fail(`A dependency is missing (${/'([^']+)'/u.exec(cause.message)?.[1]}): run \`npm ci\` first.`);
     throw cause;
   });
 } else if (existsSync(bundledNode)) {
@@ -34,5 +35,9 @@ if (Number(process.versions.node.split(".")[0]) >= WANTED) {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 143)));
 } else {
-  fail(existsSync(resolve(root, "node_modules")) ? `Node ${WANTED} is needed and this is ${process.versions.node}: run \`npm ci\`, which brings it.` : "Dependencies are missing: run `npm ci` first.");
+  fail(
+    existsSync(resolve(root, "node_modules"))
+      ? `Node ${WANTED} is needed and this is ${process.versions.node}: run \`npm ci\`, which brings it.`
+      : "Dependencies are missing: run `npm ci` first.",
+  );
 }

@@ -39,7 +39,8 @@ export function openState(dir: string | null): LocalState {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const claim = join(folder, CLAIM);
   const holder = existsSync(claim) ? Number(readFileSync(claim, "utf8")) : 0;
-  if (holder !== process.pid && isAlive(holder)) throw new Error(`Another Lightning Worker (pid ${holder}) uses ${folder}: stop it, or choose another folder with --state.`);
+  if (holder !== process.pid && isAlive(holder))
+    throw new Error(`Another Lightning Worker (pid ${holder}) uses ${folder}: stop it, or choose another folder with --state.`);
   writeFileSync(claim, String(process.pid));
 
   const keyFile = join(folder, "keys.json");

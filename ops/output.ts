@@ -11,7 +11,11 @@ export interface Output {
 const LABEL_WIDTH = 10;
 
 /** With `json` lines are dropped and only documents are written; otherwise the reverse. */
-export function output(json: boolean, labelWidth = LABEL_WIDTH, write: (text: string) => void = (text) => void process.stdout.write(text)): Output {
+export function output(
+  json: boolean,
+  labelWidth = LABEL_WIDTH,
+  write: (text: string) => void = (text) => void process.stdout.write(text),
+): Output {
   return {
     line: (label, text) => {
       if (!json) write(`${label.padEnd(labelWidth)}  ${text}\n`);

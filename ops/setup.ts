@@ -146,7 +146,14 @@ async function startWorld(kind: WorldKind, onProgress: (line: string) => void): 
       const { startRegtestSandbox } = await import("../sandbox/regtest/main.ts");
       const sandbox = await startRegtestSandbox({ onProgress });
       const { sellerUrl, executorUrl, executorToken } = sandbox;
-      return { sellerUrl, executorUrl, executorToken, ledger: () => sandbox.ledger(), sellerRequests: () => sandbox.sellerRequests(), close: () => sandbox.close() };
+      return {
+        sellerUrl,
+        executorUrl,
+        executorToken,
+        ledger: () => sandbox.ledger(),
+        sellerRequests: () => sandbox.sellerRequests(),
+        close: () => sandbox.close(),
+      };
     }
   }
 }

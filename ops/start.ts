@@ -53,10 +53,21 @@ async function show(system: LocalSystem, out: Output): Promise<boolean> {
   out.line("real?", whatIsReal(system.kind));
   try {
     const wallet = await agentWallet(system);
-    out.line("wallet", `${wallet.walletId}: at most ${satText(wallet.policy.perPaymentMsat ?? 0)} a payment, ${satText(wallet.policy.dayMsat ?? 0)} a day, at ${wallet.policy.hosts.allow.join(", ")} only`);
+    out.line(
+      "wallet",
+      `${wallet.walletId}: at most ${satText(wallet.policy.perPaymentMsat ?? 0)} a payment, ${satText(wallet.policy.dayMsat ?? 0)} a day, at ${wallet.policy.hosts.allow.join(", ")} only`,
+    );
     out.blank();
     const purchase = await firstPurchase(api, wallet.key, new URL("/joke", sellerUrl).href, out);
-    out.document({ ok: true, network: system.kind, real: whatIsReal(system.kind), url: api.url, walletId: wallet.walletId, readyMs: Math.round(system.readyMs), ...purchase });
+    out.document({
+      ok: true,
+      network: system.kind,
+      real: whatIsReal(system.kind),
+      url: api.url,
+      walletId: wallet.walletId,
+      readyMs: Math.round(system.readyMs),
+      ...purchase,
+    });
     out.blank();
     out.line("try it", `curl -s ${api.url}/v1/fetch -H 'Authorization: Bearer ${wallet.key}' --json '{"url":"${sellerUrl}/stream"}' -D -`);
     out.line("operator", `its key is in ${system.stateDir}/system.json`);
@@ -69,7 +80,11 @@ async function show(system: LocalSystem, out: Output): Promise<boolean> {
 }
 
 /** A new wallet that may buy from this seller only, and a key for one agent, through the HTTP API. */
-async function agentWallet({ api, sellerUrl, operatorKey }: LocalSystem): Promise<{ readonly walletId: string; readonly key: string; readonly policy: Policy }> {
+async function agentWallet({
+  api,
+  sellerUrl,
+  operatorKey,
+}: LocalSystem): Promise<{ readonly walletId: string; readonly key: string; readonly policy: Policy }> {
   const operate = (method: string, path: string, body: unknown) => api.expect(method, path, { key: operatorKey, body });
   const rule = { preset: "starter", allow: [new URL(sellerUrl).host] };
   const wallet = await operate("POST", "/v1/wallets", { label: "first", ...rule });
@@ -82,7 +97,10 @@ async function agentWallet({ api, sellerUrl, operatorKey }: LocalSystem): Promis
 async function stayUp(system: LocalSystem, once: boolean, out: Output, stop: Promise<NodeJS.Signals>): Promise<number> {
   if (once) return 0;
   out.blank();
-  out.line("up", `${system.api.url} (state in ${system.stateDir}; \`npm run demo -- --url ${system.api.url}\` walks all flows; Ctrl-C ends it)`);
+  out.line(
+    "up",
+    `${system.api.url} (state in ${system.stateDir}; \`npm run demo -- --url ${system.api.url}\` walks all flows; Ctrl-C ends it)`,
+  );
   const ended = await Promise.race([stop.then(() => null), system.worker.exited]);
   if (ended === null) return 0;
   console.error(`workerd ended by itself (${ended}); its log is ${system.stateDir}/worker/worker.log`);

@@ -17,7 +17,8 @@ export interface Witness {
 export async function serveWitness(witness: Witness): Promise<{ readonly url: string; close(): Promise<void> }> {
   const server = createServer((_request, response) => {
     Promise.all([witness.ledger(), witness.sellerRequests()]).then(
-      ([ledger, sellerRequests]) => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ ledger, sellerRequests })),
+      ([ledger, sellerRequests]) =>
+        response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ ledger, sellerRequests })),
       () => response.writeHead(503).end(),
     );
   });

@@ -40,7 +40,8 @@ export function adminHandler(target: AdminTarget): RequestListener {
 }
 
 async function handle(request: IncomingMessage, response: ServerResponse, target: AdminTarget): Promise<void> {
-  if (!/^(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?$/u.test(request.headers.host ?? "")) return sendJson(response, 403, { code: "forbidden", detail: "loopback only" });
+  if (!/^(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?$/u.test(request.headers.host ?? ""))
+    return sendJson(response, 403, { code: "forbidden", detail: "loopback only" });
   const body = await readBody(request, MAX_BODY);
   if (body === null) return sendJson(response, 413, { code: "request_too_large", detail: `at most ${MAX_BODY} bytes` });
   const reply = act(`${request.method ?? ""} ${request.url ?? ""}`, body.byteLength === 0 ? {} : readJsonObject(body), target);
@@ -59,7 +60,8 @@ function act(what: string, fields: Fields | null, target: AdminTarget): Reply {
       return ok();
     case "POST /release": {
       const { paymentHash = null, as = "settled" } = fields;
-      if ((paymentHash !== null && typeof paymentHash !== "string") || (as !== "settled" && as !== "failed")) return invalid("paymentHash or as");
+      if ((paymentHash !== null && typeof paymentHash !== "string") || (as !== "settled" && as !== "failed"))
+        return invalid("paymentHash or as");
       return ok({ released: target.release(paymentHash, as) });
     }
     case "POST /balance":

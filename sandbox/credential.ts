@@ -45,7 +45,12 @@ export function readCredential(headers: HeaderLines): Credential | null {
  * @param nowMs epoch ms
  * @returns the token id (for rate limits), or null for a refusal
  */
-export function acceptCredential(credential: Credential, service: string, rootKeyOf: (tokenId: string) => Uint8Array, nowMs: number): string | null {
+export function acceptCredential(
+  credential: Credential,
+  service: string,
+  rootKeyOf: (tokenId: string) => Uint8Array,
+  nowMs: number,
+): string | null {
   const macaroon = decodeMacaroon(credential.token);
   if (!macaroon.ok) return null;
   if (createHash("sha256").update(credential.preimage, "hex").digest("hex") !== macaroon.paymentHash) return null;

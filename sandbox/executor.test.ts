@@ -19,11 +19,28 @@ describe("the executor", () => {
   });
 
   function order(over: Partial<PaymentOrder> = {}): PaymentOrder {
-    const invoice = over.paymentHash === undefined ? node.createInvoice({ amountMsat: sats(21), description: "L402" }) : { bolt11: "", paymentHash: over.paymentHash };
-    return { walletId: "w1", epoch: 1, operationId: randomUUID(), amountMsat: sats(21), maxFeeMsat: sats(5), deadline: ports.now() + 10_000, ...invoice, ...over };
+    const invoice =
+      over.paymentHash === undefined
+        ? node.createInvoice({ amountMsat: sats(21), description: "L402" })
+        : { bolt11: "", paymentHash: over.paymentHash };
+    return {
+      walletId: "w1",
+      epoch: 1,
+      operationId: randomUUID(),
+      amountMsat: sats(21),
+      maxFeeMsat: sats(5),
+      deadline: ports.now() + 10_000,
+      ...invoice,
+      ...over,
+    };
   }
   const again = (first: PaymentOrder, over: Partial<PaymentOrder> = {}): PaymentOrder => ({ ...first, ...over });
-  const ref = ({ walletId, epoch, operationId, paymentHash }: PaymentOrder): OperationRef => ({ walletId, epoch, operationId, paymentHash });
+  const ref = ({ walletId, epoch, operationId, paymentHash }: PaymentOrder): OperationRef => ({
+    walletId,
+    epoch,
+    operationId,
+    paymentHash,
+  });
   const REFUSED = { kind: "failed", code: "payment_failed", definite: true };
 
   it("invariant 2: the same operation again gives the stored outcome and pays once", async () => {
@@ -140,7 +157,11 @@ describe("the executor", () => {
   });
 
   it("answers pending in time even where its node overstays, and never takes a stale failure for this payment's", async () => {
-    const slow = createExecutor({ ...bound(node), pay: () => new Promise(() => {}), lookup: () => Promise.resolve({ kind: "failed", code: "no_route" }) }, ports, { answerWithinMs: 9000 });
+    const slow = createExecutor(
+      { ...bound(node), pay: () => new Promise(() => {}), lookup: () => Promise.resolve({ kind: "failed", code: "no_route" }) },
+      ports,
+      { answerWithinMs: 9000 },
+    );
     const taken = order();
     const paying = slow.pay(taken);
     ports.advance(9000);
@@ -150,7 +171,15 @@ describe("the executor", () => {
   });
 
   it("invariant 4: a node that cannot be reached makes unknown, never failed", async () => {
-    const dead = createExecutor({ ...bound(node), pay: () => Promise.reject(new Error("down")), lookup: () => Promise.reject(new Error("down")), spendableMsat: () => Promise.reject(new Error("down")) }, ports);
+    const dead = createExecutor(
+      {
+        ...bound(node),
+        pay: () => Promise.reject(new Error("down")),
+        lookup: () => Promise.reject(new Error("down")),
+        spendableMsat: () => Promise.reject(new Error("down")),
+      },
+      ports,
+    );
     const taken = order();
     expect(await dead.pay(taken)).toEqual({ kind: "unknown", reason: "node_unreachable" });
     expect(await dead.lookup(ref(taken))).toEqual({ kind: "unknown", reason: "node_unreachable" });
@@ -189,6 +218,18 @@ describe("the executor", () => {
   });
 });
 
-function bound(node: SimulatedNode): { network: "regtest"; pay: SimulatedNode["pay"]; lookup: SimulatedNode["lookup"]; spendableMsat: SimulatedNode["spendableMsat"]; receive: SimulatedNode["receive"] } {
-  return { network: "regtest", pay: (payment) => node.pay(payment), lookup: (hash) => node.lookup(hash), spendableMsat: () => node.spendableMsat(), receive: (invoice) => node.receive(invoice) };
+function bound(node: SimulatedNode): {
+  network: "regtest";
+  pay: SimulatedNode["pay"];
+  lookup: SimulatedNode["lookup"];
+  spendableMsat: SimulatedNode["spendableMsat"];
+  receive: SimulatedNode["receive"];
+} {
+  return {
+    network: "regtest",
+    pay: (payment) => node.pay(payment),
+    lookup: (hash) => node.lookup(hash),
+    spendableMsat: () => node.spendableMsat(),
+    receive: (invoice) => node.receive(invoice),
+  };
 }

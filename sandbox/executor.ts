@@ -56,7 +56,8 @@ export function createExecutor(node: LightningNode, ports: Pick<SandboxPorts, "n
   const owners = new Map<string, Operation>();
   const epochs = new Map<string, number>();
   let lastPaymentAt: number | null = null;
-  const key = (operation: Pick<OperationRef, "walletId" | "operationId">): string => JSON.stringify([operation.walletId, operation.operationId]);
+  const key = (operation: Pick<OperationRef, "walletId" | "operationId">): string =>
+    JSON.stringify([operation.walletId, operation.operationId]);
 
   /** Invariant 13. @returns false when a newer spender of this wallet has been heard of */
   function admit(operation: Pick<OperationRef, "walletId" | "epoch">): boolean {
@@ -119,14 +120,21 @@ export function createExecutor(node: LightningNode, ports: Pick<SandboxPorts, "n
 
     async pay(order) {
       const known = operations.get(key(order));
-      if (known !== undefined && (known.paymentHash !== order.paymentHash || (known.bolt11 !== null && known.bolt11 !== order.bolt11))) return CONFLICT;
+      if (known !== undefined && (known.paymentHash !== order.paymentHash || (known.bolt11 !== null && known.bolt11 !== order.bolt11)))
+        return CONFLICT;
       const admitted = admit(order);
       if (known !== undefined) {
         // To call an operation failed that may have been paid would release money that is gone.
         if (!admitted) return known.outcome.kind === "failed" ? known.outcome : unknown("spender_superseded");
         return known.running === null ? current(known) : within(known.running);
       }
-      const operation: Operation = { walletId: order.walletId, paymentHash: order.paymentHash, bolt11: order.bolt11, outcome: PENDING, running: null };
+      const operation: Operation = {
+        walletId: order.walletId,
+        paymentHash: order.paymentHash,
+        bolt11: order.bolt11,
+        outcome: PENDING,
+        running: null,
+      };
       operations.set(key(order), operation);
       if (!admitted) return record(operation, failed("spender_superseded"));
       if (ports.now() > order.deadline || !isWhatItSays(order, node.network)) return record(operation, failed("payment_failed"));
@@ -155,9 +163,16 @@ export function createExecutor(node: LightningNode, ports: Pick<SandboxPorts, "n
     async cancel(operation) {
       if (!admit(operation)) return "cannot_fence";
       const known = operations.get(key(operation));
-      if (known !== undefined) return known.outcome.kind === "failed" && known.paymentHash === operation.paymentHash ? "fenced" : "cannot_fence";
+      if (known !== undefined)
+        return known.outcome.kind === "failed" && known.paymentHash === operation.paymentHash ? "fenced" : "cannot_fence";
       // The fence stands before anything is awaited: an operation that is known is never taken to the node again.
-      const fence: Operation = { walletId: operation.walletId, paymentHash: operation.paymentHash, bolt11: null, outcome: PENDING, running: null };
+      const fence: Operation = {
+        walletId: operation.walletId,
+        paymentHash: operation.paymentHash,
+        bolt11: null,
+        outcome: PENDING,
+        running: null,
+      };
       operations.set(key(operation), fence);
       // Owned by another operation: then whatever the node knows of this hash is not about this one.
       const before: PaymentOutcome = owners.has(operation.paymentHash) ? { kind: "never_seen" } : await within(ask(operation.paymentHash));
@@ -190,20 +205,32 @@ export function createExecutor(node: LightningNode, ports: Pick<SandboxPorts, "n
 
 /** Nothing that a node says later can change it. A settlement without its proof may still get one. */
 function isFinal({ outcome, paymentHash }: Operation): boolean {
-  if (outcome.kind === "settled") return outcome.preimage !== null && createHash("sha256").update(outcome.preimage, "hex").digest("hex") === paymentHash;
+  if (outcome.kind === "settled")
+    return outcome.preimage !== null && createHash("sha256").update(outcome.preimage, "hex").digest("hex") === paymentHash;
   return outcome.kind === "failed";
 }
 
 /** A node pays what the invoice says, so the invoice must say what the order does. */
 function isWhatItSays(order: PaymentOrder, network: Network): boolean {
   const decoded = decodeBolt11(order.bolt11);
-  return decoded.ok && decoded.invoice.network === network && decoded.invoice.paymentHash === order.paymentHash && decoded.invoice.amountMsat === order.amountMsat;
+  return (
+    decoded.ok &&
+    decoded.invoice.network === network &&
+    decoded.invoice.paymentHash === order.paymentHash &&
+    decoded.invoice.amountMsat === order.amountMsat
+  );
 }
 
 function outcomeOf(payment: NodePayment, paymentHash: string): PaymentOutcome {
   switch (payment.kind) {
     case "settled":
-      return { kind: "settled", preimage: payment.preimage, feeMsat: payment.feeMsat, settledAt: payment.settledAt, reference: paymentHash };
+      return {
+        kind: "settled",
+        preimage: payment.preimage,
+        feeMsat: payment.feeMsat,
+        settledAt: payment.settledAt,
+        reference: paymentHash,
+      };
     case "failed":
       return failed(payment.code);
     case "in_flight":

@@ -24,16 +24,24 @@ describe("the simulated gateway", () => {
     gateway = createGateway(node, ports);
   });
 
-  async function ask(url: string, authorization: string | readonly string[] = [], method = "GET", extra: readonly (readonly [string, string])[] = []): Promise<PlainResponse> {
+  async function ask(
+    url: string,
+    authorization: string | readonly string[] = [],
+    method = "GET",
+    extra: readonly (readonly [string, string])[] = [],
+  ): Promise<PlainResponse> {
     const lines = (typeof authorization === "string" ? [authorization] : authorization).map((line) => ["authorization", line] as const);
     return gateway.handle({ method, url, headers: [...lines, ...extra], body: new Uint8Array(0), remoteAddress: "127.0.0.1" });
   }
-  const challenges = (response: PlainResponse): string[] => response.headers.filter(([name]) => name === "Www-Authenticate").map(([, value]) => value);
+  const challenges = (response: PlainResponse): string[] =>
+    response.headers.filter(([name]) => name === "Www-Authenticate").map(([, value]) => value);
   const header = (response: PlainResponse, name: string): string | undefined => response.headers.find(([key]) => key === name)?.[1];
-  const textOf = (response: PlainResponse): string => (response.body instanceof Uint8Array ? new TextDecoder().decode(response.body) : "a stream");
+  const textOf = (response: PlainResponse): string =>
+    response.body instanceof Uint8Array ? new TextDecoder().decode(response.body) : "a stream";
 
   async function buy(url: string): Promise<Paid> {
-    const [, token, bolt11] = /L402 (?:version="0", )?(?:macaroon|token)="([^"]+)", invoice="([^"]+)"/u.exec(challenges(await ask(url)).at(-1) ?? "") ?? [];
+    const [, token, bolt11] =
+      /L402 (?:version="0", )?(?:macaroon|token)="([^"]+)", invoice="([^"]+)"/u.exec(challenges(await ask(url)).at(-1) ?? "") ?? [];
     const offer = readOffers(`L402 macaroon="${token}", invoice="${bolt11}"`, { network: "regtest", now: ports.now() }).offers[0];
     const paid = await node.pay({ bolt11: bolt11 ?? "", paymentHash: offer?.paymentHash ?? "", maxFeeMsat: sats(5), waitMs: 0 });
     if (token === undefined || paid.kind !== "settled" || paid.preimage === null) throw new Error("could not buy");
@@ -119,7 +127,10 @@ describe("the simulated gateway", () => {
     bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
     expect((await ask("/joke", `L402 ${bytes.toString("base64")}:${preimage}`)).status).toBe(402);
     const widened = Buffer.from(Buffer.from(token, "base64").toString("latin1").replace("services=joke:0", "services=slow:0"), "latin1");
-    expect(decodeMacaroon(widened.toString("base64"))).toMatchObject({ ok: true, caveats: [{ condition: "services", value: "slow:0" }, {}, {}, {}] });
+    expect(decodeMacaroon(widened.toString("base64"))).toMatchObject({
+      ok: true,
+      caveats: [{ condition: "services", value: "slow:0" }, {}, {}, {}],
+    });
     expect((await ask("/slow", `L402 ${widened.toString("base64")}:${preimage}`)).status).toBe(402);
   });
 
@@ -138,18 +149,27 @@ describe("the simulated gateway", () => {
     expect((await ask("/short", `L402 ${token}:${preimage}`)).status).toBe(402);
   });
 
-  it.each(["macaroon", "grpc-metadata-macaroon"])("reads the hex form in the %s header, where the holder adds the preimage as a caveat", async (name) => {
-    const { token, preimage } = await buy("/joke");
-    const send = (macaroon: Buffer): Promise<PlainResponse> => ask("/joke", [], "GET", [[name, macaroon.toString("hex")]]);
-    const plain = Buffer.from(token, "base64");
-    expect((await send(plain)).status).toBe(402);
-    // A holder may narrow: one more caveat, and the signature carried on over it.
-    const caveat = Buffer.from(`preimage=${preimage}`);
-    const { createHmac } = await import("node:crypto");
-    const signature = createHmac("sha256", plain.subarray(-32)).update(caveat).digest();
-    const narrowed = Buffer.concat([plain.subarray(0, -35), Buffer.from([2, caveat.length]), caveat, Buffer.from([0, 0, 6, 32]), signature]);
-    expect((await send(narrowed)).status).toBe(200);
-  });
+  it.each(["macaroon", "grpc-metadata-macaroon"])(
+    "reads the hex form in the %s header, where the holder adds the preimage as a caveat",
+    async (name) => {
+      const { token, preimage } = await buy("/joke");
+      const send = (macaroon: Buffer): Promise<PlainResponse> => ask("/joke", [], "GET", [[name, macaroon.toString("hex")]]);
+      const plain = Buffer.from(token, "base64");
+      expect((await send(plain)).status).toBe(402);
+      // A holder may narrow: one more caveat, and the signature carried on over it.
+      const caveat = Buffer.from(`preimage=${preimage}`);
+      const { createHmac } = await import("node:crypto");
+      const signature = createHmac("sha256", plain.subarray(-32)).update(caveat).digest();
+      const narrowed = Buffer.concat([
+        plain.subarray(0, -35),
+        Buffer.from([2, caveat.length]),
+        caveat,
+        Buffer.from([0, 0, 6, 32]),
+        signature,
+      ]);
+      expect((await send(narrowed)).status).toBe(200);
+    },
+  );
 
   it("answers OPTIONS 200 for free, 404 elsewhere, and lets auth: off through without a challenge", async () => {
     const options = await ask("/joke", [], "OPTIONS");
@@ -165,7 +185,12 @@ describe("the simulated gateway", () => {
     expect((await ask("/joke", [], "HEAD")).status).toBe(402);
     expect((await ask("/report", [], "POST")).status).toBe(402);
     const grpc = await ask("/joke", [], "POST", [["content-type", "application/grpc+proto"]]);
-    expect([grpc.status, header(grpc, "Grpc-Status"), header(grpc, "Grpc-Message"), challenges(grpc).length]).toEqual([200, "13", "payment required", 2]);
+    expect([grpc.status, header(grpc, "Grpc-Status"), header(grpc, "Grpc-Message"), challenges(grpc).length]).toEqual([
+      200,
+      "13",
+      "payment required",
+      2,
+    ]);
   });
 
   it("counts only accepted requests against a rate limit, and says when to come back", async () => {
@@ -195,14 +220,20 @@ describe("the simulated gateway", () => {
 
   it("sells an opaque token that works once paid, and only with its own preimage", async () => {
     const response = await ask("/opaque");
-    expect(readOffers(challenges(response).join(", "), { network: "regtest", now: ports.now() }).choice).toMatchObject({ binding: "unverified" });
+    expect(readOffers(challenges(response).join(", "), { network: "regtest", now: ports.now() }).choice).toMatchObject({
+      binding: "unverified",
+    });
     const { token, preimage } = await buy("/opaque");
     expect((await ask("/opaque", `L402 ${token}:${preimage}`)).status).toBe(200);
     expect((await ask("/opaque", `L402 ${token}:${"11".repeat(32)}`)).status).toBe(402);
   });
 
   it("has sellers that take the money and then refuse, fail or redirect", async () => {
-    for (const [url, status] of [["/refuses", 402], ["/fails", 500], ["/moved", 302]] as const) {
+    for (const [url, status] of [
+      ["/refuses", 402],
+      ["/fails", 500],
+      ["/moved", 302],
+    ] as const) {
       const { token, preimage } = await buy(url);
       expect((await ask(url, `L402 ${token}:${preimage}`)).status).toBe(status);
     }

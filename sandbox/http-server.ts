@@ -91,6 +91,11 @@ function writable(response: ServerResponse): Promise<void> {
 /** JSON with a status, for the executor and the admin door. */
 export function sendJson(response: ServerResponse, status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): void {
   const text = Buffer.from(JSON.stringify(value));
-  response.writeHead(status, { "content-type": "application/json", "content-length": text.byteLength, "cache-control": "no-store", ...headers });
+  response.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": text.byteLength,
+    "cache-control": "no-store",
+    ...headers,
+  });
   response.end(text);
 }

@@ -12,7 +12,12 @@ export type NodePayment =
 export interface LightningNode {
   readonly network: Network;
   /** Starts the payment, or finds the one already started for this hash; resolves when it is terminal or after `waitMs`. */
-  pay(payment: { readonly bolt11: string; readonly paymentHash: string; readonly maxFeeMsat: Msat; readonly waitMs: number }): Promise<NodePayment>;
+  pay(payment: {
+    readonly bolt11: string;
+    readonly paymentHash: string;
+    readonly maxFeeMsat: Msat;
+    readonly waitMs: number;
+  }): Promise<NodePayment>;
   lookup(paymentHash: string): Promise<NodePayment>;
   spendableMsat(): Promise<Msat>;
   /** Makes an invoice that pays into this node. Rejects when the node cannot be reached. */

@@ -7,7 +7,9 @@ const USAGE = "usage: npm run sandbox -- [--port N] [--seed TEXT] [--latency MS]
 
 function readFlags(): { port: number; seed: string | undefined; latencyMs: number; json: boolean } | null {
   try {
-    const { values } = parseArgs({ options: { port: { type: "string" }, seed: { type: "string" }, latency: { type: "string" }, json: { type: "boolean" } } });
+    const { values } = parseArgs({
+      options: { port: { type: "string" }, seed: { type: "string" }, latency: { type: "string" }, json: { type: "boolean" } },
+    });
     const port = Number(values.port ?? 0);
     const latencyMs = Number(values.latency ?? 0);
     if (!Number.isInteger(port) || port < 0 || port > 65_533 || !Number.isSafeInteger(latencyMs) || latencyMs < 0) return null;
@@ -20,7 +22,9 @@ function readFlags(): { port: number; seed: string | undefined; latencyMs: numbe
 function print(sandbox: Sandbox, json: boolean): void {
   const { sellerUrl, executorUrl, executorToken, adminUrl } = sandbox;
   if (json) {
-    console.log(JSON.stringify({ network: "regtest", sellerUrl, executorUrl, executorToken, adminUrl, pid: process.pid, services: SERVICES }));
+    console.log(
+      JSON.stringify({ network: "regtest", sellerUrl, executorUrl, executorToken, adminUrl, pid: process.pid, services: SERVICES }),
+    );
     return;
   }
   const prices = SERVICES.map((service) => `${service.path} ${service.auth === "off" ? "free" : `${service.priceSats} sat`}`).join(", ");
@@ -44,10 +48,20 @@ async function main(): Promise<number> {
   const [executorPort, adminPort] = flags.port === 0 ? [0, 0] : [flags.port + 1, flags.port + 2];
   let sandbox: Sandbox;
   try {
-    sandbox = await startSandbox({ port: flags.port, executorPort, adminPort, latencyMs: flags.latencyMs, ...(flags.seed === undefined ? {} : { seed: flags.seed }) });
+    sandbox = await startSandbox({
+      port: flags.port,
+      executorPort,
+      adminPort,
+      latencyMs: flags.latencyMs,
+      ...(flags.seed === undefined ? {} : { seed: flags.seed }),
+    });
   } catch (error) {
     const inUse = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
-    console.error(inUse ? `A port from ${flags.port} to ${adminPort} is in use; choose another with --port, or leave it out for free ones.` : `The sandbox did not start: ${String(error)}`);
+    console.error(
+      inUse
+        ? `A port from ${flags.port} to ${adminPort} is in use; choose another with --port, or leave it out for free ones.`
+        : `The sandbox did not start: ${String(error)}`,
+    );
     return 1;
   }
   const stopped = new Promise<void>((resolve) => {

@@ -6,7 +6,8 @@ import { manualPorts, type ManualPorts } from "./manual-ports.ts";
 import { SimulatedNode, type Invoice } from "./node.ts";
 
 const MAX_FEE = sats(5);
-const isProof = (preimage: string | null, paymentHash: string): boolean => preimage !== null && createHash("sha256").update(preimage, "hex").digest("hex") === paymentHash;
+const isProof = (preimage: string | null, paymentHash: string): boolean =>
+  preimage !== null && createHash("sha256").update(preimage, "hex").digest("hex") === paymentHash;
 
 describe("the simulated node", () => {
   let ports: ManualPorts;
@@ -19,13 +20,28 @@ describe("the simulated node", () => {
 
   beforeEach(() => {
     ports = manualPorts();
-    node = new SimulatedNode(ports, { network: "regtest", balanceMsat: sats(1000), feeBaseMsat: 100 as Msat, feePpm: 1000, signInvoices: false });
+    node = new SimulatedNode(ports, {
+      network: "regtest",
+      balanceMsat: sats(1000),
+      feeBaseMsat: 100 as Msat,
+      feePpm: 1000,
+      signInvoices: false,
+    });
     invoice = make();
   });
 
   it("makes invoices that a strict decoder reads back", () => {
     const decoded = decodeBolt11(invoice.bolt11);
-    expect(decoded).toMatchObject({ ok: true, invoice: { network: "regtest", amountMsat: 21_000, paymentHash: invoice.paymentHash, description: "L402", expiresAt: ports.now() + 600_000 } });
+    expect(decoded).toMatchObject({
+      ok: true,
+      invoice: {
+        network: "regtest",
+        amountMsat: 21_000,
+        paymentHash: invoice.paymentHash,
+        description: "L402",
+        expiresAt: ports.now() + 600_000,
+      },
+    });
   });
 
   it("signs its invoices with one key of its own, unless told not to", () => {
@@ -41,7 +57,15 @@ describe("the simulated node", () => {
     expect(paid).toMatchObject({ kind: "settled", feeMsat: 121, settledAt: ports.now() });
     expect(paid.kind === "settled" && isProof(paid.preimage, invoice.paymentHash)).toBe(true);
     expect(await node.spendableMsat()).toBe(1_000_000 - 21_000 - 121);
-    expect(node.ledger()).toMatchObject({ attempts: 1, settled: 1, failed: 0, inFlight: 0, settledMsat: 21_000, feesMsat: 121, payments: [{ paymentHash: invoice.paymentHash, settlements: 1, repeats: 0, state: "settled" }] });
+    expect(node.ledger()).toMatchObject({
+      attempts: 1,
+      settled: 1,
+      failed: 0,
+      inFlight: 0,
+      settledMsat: 21_000,
+      feesMsat: 121,
+      payments: [{ paymentHash: invoice.paymentHash, settlements: 1, repeats: 0, state: "settled" }],
+    });
   });
 
   it("pays an invoice once: a second order finds the first payment", async () => {
@@ -59,7 +83,11 @@ describe("the simulated node", () => {
     ["an invoice that nobody here made", async () => pay({ bolt11: invoice.bolt11, paymentHash: "11".repeat(32) }), "no_route"],
     ["another invoice under this hash", async () => pay({ bolt11: make().bolt11, paymentHash: invoice.paymentHash }), "payment_failed"],
     ["an invoice without an amount", async () => pay(make(null)), "payment_failed"],
-    ["an invoice of another network", async () => pay(node.createInvoice({ amountMsat: sats(1), description: "x", network: "mainnet" })), "payment_failed"],
+    [
+      "an invoice of another network",
+      async () => pay(node.createInvoice({ amountMsat: sats(1), description: "x", network: "mainnet" })),
+      "payment_failed",
+    ],
     ["more than there is, fee included", async () => pay(make(sats(1000)), sats(100)), "insufficient_funds"],
     ["a route that costs more than allowed", async () => pay(invoice, 120 as Msat), "no_route"],
   ])("refuses %s, and keeps the money", async (_what, act, code) => {

@@ -115,7 +115,16 @@ export class SimulatedNode implements LightningNode {
       sign: this.#options.signInvoices ?? true,
     });
     const expiresAt = (timestamp + expirySeconds) * 1000;
-    this.#invoices.set(paymentHash, { bolt11, paymentHash, preimage: hex(preimage), amountMsat: options.amountMsat, expiresAt, network, route: options.route ?? null, incoming });
+    this.#invoices.set(paymentHash, {
+      bolt11,
+      paymentHash,
+      preimage: hex(preimage),
+      amountMsat: options.amountMsat,
+      expiresAt,
+      network,
+      route: options.route ?? null,
+      incoming,
+    });
     if (this.#invoices.size > MAX_UNPAID_INVOICES) this.#invoices.delete(this.#invoices.keys().next().value!);
     return { bolt11, paymentHash };
   }
@@ -131,7 +140,12 @@ export class SimulatedNode implements LightningNode {
   }
 
   // eslint-disable-next-line require-await -- the contract's shape
-  async pay(order: { readonly bolt11: string; readonly paymentHash: string; readonly maxFeeMsat: Msat; readonly waitMs: number }): Promise<NodePayment> {
+  async pay(order: {
+    readonly bolt11: string;
+    readonly paymentHash: string;
+    readonly maxFeeMsat: Msat;
+    readonly waitMs: number;
+  }): Promise<NodePayment> {
     const known = this.#book.get(order.paymentHash);
     if (known === undefined || known.state === "failed") {
       const payment = this.#book.begin(order.paymentHash, order.maxFeeMsat, this.routeOf(order.paymentHash), this.#ports.now());
@@ -188,7 +202,8 @@ export class SimulatedNode implements LightningNode {
   #attempt(payment: Payment, bolt11: string, fault: Fault | null): void {
     const invoice = this.#invoices.get(payment.paymentHash);
     if (invoice === undefined || fault?.kind === "no_route") return this.#fail(payment, "no_route");
-    if (invoice.incoming || invoice.bolt11 !== bolt11.toLowerCase() || invoice.network !== this.network || invoice.amountMsat === null) return this.#fail(payment, "payment_failed");
+    if (invoice.incoming || invoice.bolt11 !== bolt11.toLowerCase() || invoice.network !== this.network || invoice.amountMsat === null)
+      return this.#fail(payment, "payment_failed");
     payment.amountMsat = invoice.amountMsat;
     if (this.#ports.now() >= invoice.expiresAt) return this.#fail(payment, "invoice_expired");
     const usualFee = msat((this.#options.feeBaseMsat ?? 0) + Math.floor((invoice.amountMsat * (this.#options.feePpm ?? 0)) / 1_000_000));
@@ -197,7 +212,8 @@ export class SimulatedNode implements LightningNode {
     if (add(invoice.amountMsat, fee) > this.spendable()) return this.#fail(payment, "insufficient_funds");
     payment.feeMsat = fee;
     payment.preimage = invoice.preimage;
-    payment.shownPreimage = fault?.kind === "no_preimage" ? null : fault?.kind === "wrong_preimage" ? hex(this.#ports.random(32)) : invoice.preimage;
+    payment.shownPreimage =
+      fault?.kind === "no_preimage" ? null : fault?.kind === "wrong_preimage" ? hex(this.#ports.random(32)) : invoice.preimage;
     this.#locked = add(this.#locked, invoice.amountMsat, fee);
     switch (fault?.kind) {
       case "hang":
@@ -262,7 +278,12 @@ function seen(payment: Payment): NodePayment {
     case "in_flight":
       return { kind: "in_flight" };
     case "settled":
-      return { kind: "settled", preimage: payment.shownPreimage, feeMsat: payment.feeMsat, settledAt: payment.endedAt ?? payment.startedAt };
+      return {
+        kind: "settled",
+        preimage: payment.shownPreimage,
+        feeMsat: payment.feeMsat,
+        settledAt: payment.endedAt ?? payment.startedAt,
+      };
     case "failed":
       return { kind: "failed", code: payment.failure ?? "payment_failed" };
   }

@@ -103,5 +103,14 @@ export function ledgerOf(book: PaymentBook, spendableMsat: Msat): Ledger {
       route: payment.route,
     });
   }
-  return { attempts, settled: count.settled, failed: count.failed, inFlight: count.in_flight, settledMsat, feesMsat, spendableMsat, payments };
+  return {
+    attempts,
+    settled: count.settled,
+    failed: count.failed,
+    inFlight: count.in_flight,
+    settledMsat,
+    feesMsat,
+    spendableMsat,
+    payments,
+  };
 }

@@ -14,7 +14,11 @@ export class RateLimiter {
   check(limits: readonly RateLimit[], path: string, client: string, nowMs: number): number | null {
     const rules = limits
       .filter((limit) => new RegExp(limit.pathRegexp, "u").test(path))
-      .map((limit) => ({ limit, perMs: limit.requests / (limit.perSeconds * 1000), bucket: this.#bucket(`${client} ${limit.pathRegexp}`, limit, nowMs) }));
+      .map((limit) => ({
+        limit,
+        perMs: limit.requests / (limit.perSeconds * 1000),
+        bucket: this.#bucket(`${client} ${limit.pathRegexp}`, limit, nowMs),
+      }));
     let waitMs = 0;
     for (const { perMs, bucket } of rules) if (bucket.tokens < 1) waitMs = Math.max(waitMs, (1 - bucket.tokens) / perMs);
     if (waitMs > 0) return Math.max(1, Math.ceil(waitMs / 1000));

@@ -82,7 +82,16 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
           return;
         }
         const remoteAddress = request.socket.remoteAddress ?? "";
-        await sendResponse(response, await gateway.handle({ method: request.method ?? "GET", url: request.url ?? "/", headers: headerLines(request), body, remoteAddress }));
+        await sendResponse(
+          response,
+          await gateway.handle({
+            method: request.method ?? "GET",
+            url: request.url ?? "/",
+            headers: headerLines(request),
+            body,
+            remoteAddress,
+          }),
+        );
       };
       answer().catch(() => response.destroy());
     }, options.port ?? 0);
@@ -97,11 +106,15 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       ...(options.answerWithinMs === undefined ? {} : { answerWithinMs: options.answerWithinMs }),
     });
     open.push(executor);
-    const release = (paymentHash: string | null = null, as: "settled" | "failed" = "settled"): number => executor.deliver(paymentHash) + node.release(paymentHash, as);
+    const release = (paymentHash: string | null = null, as: "settled" | "failed" = "settled"): number =>
+      executor.deliver(paymentHash) + node.release(paymentHash, as);
     const advance = (ms: number): void => {
       skew += ms;
     };
-    const admin = await listenOnLoopback(adminHandler({ node, ledger: () => node.ledger(), seen: () => gateway.seen(), release, advance }), options.adminPort ?? 0);
+    const admin = await listenOnLoopback(
+      adminHandler({ node, ledger: () => node.ledger(), seen: () => gateway.seen(), release, advance }),
+      options.adminPort ?? 0,
+    );
     open.push(admin);
     return {
       sellerUrl: seller.url,

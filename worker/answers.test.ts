@@ -12,25 +12,56 @@ test.each(codes)("%s is a problem document with the outcome in its header", asyn
   const response = problemResponse(code, "why", { purchaseId: "p", receiptId: "rcpt_1" });
   expect(response.status).toBe(ERRORS[code].status);
   expect(Object.fromEntries(response.headers)).toMatchObject({
-    "content-type": "application/problem+json", "cache-control": "no-store", "lightning-status": ERRORS[code].outcome, "lightning-purchase": "p", "lightning-receipt": "rcpt_1",
+    "content-type": "application/problem+json",
+    "cache-control": "no-store",
+    "lightning-status": ERRORS[code].outcome,
+    "lightning-purchase": "p",
+    "lightning-receipt": "rcpt_1",
   });
-  expect(await response.json()).toMatchObject({ code, detail: "why", retryable: ERRORS[code].retryable, fix: ERRORS[code].fix, purchaseId: "p", receiptId: "rcpt_1" });
-  expect(response.headers.get("retry-after") !== null).toBe(ERRORS[code].retryable && (ERRORS[code].outcome === "pending" || [429, 503].includes(ERRORS[code].status)));
+  expect(await response.json()).toMatchObject({
+    code,
+    detail: "why",
+    retryable: ERRORS[code].retryable,
+    fix: ERRORS[code].fix,
+    purchaseId: "p",
+    receiptId: "rcpt_1",
+  });
+  expect(response.headers.get("retry-after") !== null).toBe(
+    ERRORS[code].retryable && (ERRORS[code].outcome === "pending" || [429, 503].includes(ERRORS[code].status)),
+  );
 });
 
 describe("a seller's answer", () => {
   const answer = (status: number, body: string | null) =>
-    flowResponse({
-      kind: "answer", status: "paid", purchaseId: "p", receiptId: "rcpt_1", spentMsat: sats(21),
-      response: { status, headers: new Headers({ "content-type": "text/plain", "cache-control": "public" }), body: body === null ? null : new Response(body).body },
-    }, null);
+    flowResponse(
+      {
+        kind: "answer",
+        status: "paid",
+        purchaseId: "p",
+        receiptId: "rcpt_1",
+        spentMsat: sats(21),
+        response: {
+          status,
+          headers: new Headers({ "content-type": "text/plain", "cache-control": "public" }),
+          body: body === null ? null : new Response(body).body,
+        },
+      },
+      null,
+    );
 
   test("keeps status, type and body, and says what was paid", async () => {
     const response = answer(418, "tea");
     expect(await response.text()).toBe("tea");
     expect([response.status, Object.fromEntries(response.headers)]).toEqual([
       418,
-      { "content-type": "text/plain", "cache-control": "no-store", "lightning-status": "paid", "lightning-purchase": "p", "lightning-receipt": "rcpt_1", "lightning-spent-msat": "21000" },
+      {
+        "content-type": "text/plain",
+        "cache-control": "no-store",
+        "lightning-status": "paid",
+        "lightning-purchase": "p",
+        "lightning-receipt": "rcpt_1",
+        "lightning-spent-msat": "21000",
+      },
     ]);
   });
 
@@ -40,7 +71,10 @@ describe("a seller's answer", () => {
 });
 
 describe("receipts", () => {
-  const records = Array.from({ length: 450 }, (_, index) => ({ receiptId: `rcpt_${index + 1}`, chain: "c", receipt: { sequence: index + 1 } }) as ReceiptRecord);
+  const records = Array.from(
+    { length: 450 },
+    (_, index) => ({ receiptId: `rcpt_${index + 1}`, chain: "c", receipt: { sequence: index + 1 } }) as ReceiptRecord,
+  );
   const pages: number[] = [];
   const read = ({ after, limit }: { after: number; limit: number }) => {
     pages.push(limit);
@@ -53,7 +87,11 @@ describe("receipts", () => {
     expect([page.receipts.length, page.next]).toEqual([5, 15]);
   });
 
-  test.each([[{ format: "jsonl" as const }, null], [{}, "application/jsonl"], [{}, "text/html, application/x-ndjson;q=0.9"]])("come whole as JSON lines for %j, Accept %j", async (asked, accept) => {
+  test.each([
+    [{ format: "jsonl" as const }, null],
+    [{}, "application/jsonl"],
+    [{}, "text/html, application/x-ndjson;q=0.9"],
+  ])("come whole as JSON lines for %j, Accept %j", async (asked, accept) => {
     const response = await receiptsAnswer(read, asked, accept);
     const lines = (await response.text()).trimEnd().split("\n");
     expect(response.headers.get("content-type")).toBe("application/jsonl");

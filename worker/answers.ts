@@ -22,7 +22,12 @@ export interface ProblemFacts {
 export function problemResponse(code: Code, detail?: string, facts: ProblemFacts = {}): Response {
   const { headers: extra, ...extensions } = facts;
   const { status, outcome } = ERRORS[code];
-  const headers = new Headers({ "content-type": "application/problem+json", "cache-control": "no-store", "lightning-status": outcome, ...extra });
+  const headers = new Headers({
+    "content-type": "application/problem+json",
+    "cache-control": "no-store",
+    "lightning-status": outcome,
+    ...extra,
+  });
   if (facts.purchaseId !== undefined) headers.set("lightning-purchase", facts.purchaseId);
   if (facts.receiptId !== undefined && facts.receiptId !== null) headers.set("lightning-receipt", facts.receiptId);
   if (facts.requestId !== undefined) headers.set("x-request-id", facts.requestId);
@@ -38,7 +43,10 @@ export function problemResponse(code: Code, detail?: string, facts: ProblemFacts
  * link: with one in its hands the agent would approve itself (invariant 18).
  * @param base where people reach this Worker, or null when that is not known
  */
-export function approvalFacts({ approvalId }: { readonly approvalId?: string }, base: string | null): Pick<ProblemFacts, "approvalId" | "approvalUrl"> {
+export function approvalFacts(
+  { approvalId }: { readonly approvalId?: string },
+  base: string | null,
+): Pick<ProblemFacts, "approvalId" | "approvalUrl"> {
   if (approvalId === undefined) return {};
   return { approvalId, ...(base === null ? {} : { approvalUrl: `${base}/approve` }) };
 }

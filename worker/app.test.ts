@@ -60,8 +60,15 @@ test("every route of the app has a row in the table or is open to anybody", () =
 });
 
 test.each([
-  "/v1/wallets/main", "/v1/wallets/w_short", "/v1/wallets/W_0123456789ABCDEF", "/v1/wallets/..%2Fother%2Fw_0123456789abcdef",
-  `${at}/purchases/none`, `${at}/nothing`, "/v1/nothing", "/v2/wallets", "/nothing",
+  "/v1/wallets/main",
+  "/v1/wallets/w_short",
+  "/v1/wallets/W_0123456789ABCDEF",
+  "/v1/wallets/..%2Fother%2Fw_0123456789abcdef",
+  `${at}/purchases/none`,
+  `${at}/nothing`,
+  "/v1/nothing",
+  "/v2/wallets",
+  "/nothing",
 ])("%s is not found", async (path) => {
   const door = fakeDoor();
   await refused(await send(door, { who: "operator", method: "GET", path }), "not_found", 404, door);
@@ -71,7 +78,9 @@ test("invariant 17: object names are made of the key alone, whatever body, path 
   const door = fakeDoor();
   const [fetchRoute] = ROUTES;
   if (fetchRoute === undefined) throw new Error("no route");
-  const answer = await send(door, fetchRoute, { headers: { "lightning-wallet": "w_aaaaaaaaaaaaaaaa", owner: "other", "x-owner": "other" } });
+  const answer = await send(door, fetchRoute, {
+    headers: { "lightning-wallet": "w_aaaaaaaaaaaaaaaa", owner: "other", "x-owner": "other" },
+  });
   expect(answer.headers.get("lightning-status")).toBe("free");
   expect(new Set(door.calls.map((call) => call.split(".")[0]))).toEqual(new Set([`main/${WALLET}`]));
 });
@@ -79,7 +88,10 @@ test("invariant 17: object names are made of the key alone, whatever body, path 
 test("invariant 17: an operator of another owner reaches objects of that owner's name only", async () => {
   const secret = "C".repeat(43);
   const { secretHash } = await import("./principal.ts");
-  const door = fakeDoor({ operatorKeyHash: () => secretHash(secret), status: () => ({ ok: false, code: "not_found", detail: "no such wallet" }) });
+  const door = fakeDoor({
+    operatorKeyHash: () => secretHash(secret),
+    status: () => ({ ok: false, code: "not_found", detail: "no such wallet" }),
+  });
   const key = `lwo.other.abcdefghijkl.${secret}`;
   const response = await send(door, { who: "operator", method: "GET", path: at }, { key });
   expect(response.status).toBe(404);
@@ -92,7 +104,12 @@ test("a seller's answer keeps its status and body, without its cookies, and says
   const [route] = ROUTES;
   if (route === undefined) throw new Error("no route");
   const answer = await send(fakeDoor(), route);
-  expect([answer.status, await answer.text(), answer.headers.get("lightning-spent-msat"), answer.headers.get("set-cookie")]).toEqual([200, "hello", "0", null]);
+  expect([answer.status, await answer.text(), answer.headers.get("lightning-spent-msat"), answer.headers.get("set-cookie")]).toEqual([
+    200,
+    "hello",
+    "0",
+    null,
+  ]);
   expect(answer.headers.get("lightning-purchase")).toBe(PURCHASE);
 });
 
@@ -123,7 +140,11 @@ test("the first operator key is not revoked over HTTP", async () => {
 });
 
 test("an unexpected error is internal with a request id; neither the caller nor the log gets its message", async () => {
-  const door = fakeDoor({ status: () => { throw new TypeError(`Invalid header value: ${SECRET}`); } });
+  const door = fakeDoor({
+    status: () => {
+      throw new TypeError(`Invalid header value: ${SECRET}`);
+    },
+  });
   const response = await send(door, { who: "operator", method: "GET", path: at });
   const text = await response.text();
   expect([response.status, response.headers.get("lightning-status")]).toEqual([500, "failed"]);
@@ -135,15 +156,29 @@ test("an unexpected error is internal with a request id; neither the caller nor 
 });
 
 test("an object that was reset is a matter of a few seconds, not a fault", async () => {
-  const door = fakeDoor({ status: () => { throw Object.assign(new Error("reset"), { durableObjectReset: true }); } });
+  const door = fakeDoor({
+    status: () => {
+      throw Object.assign(new Error("reset"), { durableObjectReset: true });
+    },
+  });
   const response = await send(door, { who: "operator", method: "GET", path: at });
-  expect([response.status, response.headers.get("retry-after"), ((await response.json()) as { code: string }).code]).toEqual([503, "5", "control_plane_unavailable"]);
+  expect([response.status, response.headers.get("retry-after"), ((await response.json()) as { code: string }).code]).toEqual([
+    503,
+    "5",
+    "control_plane_unavailable",
+  ]);
 });
 
 test("HEAD is served where GET is, and health needs no key", async () => {
   const health: Route = { who: "operator", method: "GET", path: "/v1/health" };
   const response = await send(fakeDoor(), health, { key: null });
-  expect(await response.json()).toMatchObject({ ok: true, network: "regtest", backend: "http-executor", topology: "B", configHash: expect.stringMatching(/^[0-9a-f]{64}$/u) as unknown });
+  expect(await response.json()).toMatchObject({
+    ok: true,
+    network: "regtest",
+    backend: "http-executor",
+    topology: "B",
+    configHash: expect.stringMatching(/^[0-9a-f]{64}$/u) as unknown,
+  });
   expect((await send(fakeDoor(), health, { key: null, method: "HEAD" })).status).toBe(200);
 });
 
@@ -162,18 +197,38 @@ test("invariant 18: who decided is told to the object as the key's own name, and
 
 test("a link carries owner, wallet, approval and signature under the configured address, and no key", async () => {
   const link: Route = { who: "decider", method: "POST", path: `${at}/approvals/${APPROVAL.approvalId}/link` };
-  const made = (await (await send(fakeDoor({}, { LIGHTNING_PUBLIC_URL: "https://pay.example/x/" }), link)).json()) as { url: string; expiresAt: number };
-  expect(made).toEqual({ url: `https://pay.example/x/approve/main.${WALLET}.${APPROVAL.approvalId}.${(900_000).toString(36)}.${"ab".repeat(32)}`, expiresAt: 900_000 });
+  const made = (await (await send(fakeDoor({}, { LIGHTNING_PUBLIC_URL: "https://pay.example/x/" }), link)).json()) as {
+    url: string;
+    expiresAt: number;
+  };
+  expect(made).toEqual({
+    url: `https://pay.example/x/approve/main.${WALLET}.${APPROVAL.approvalId}.${(900_000).toString(36)}.${"ab".repeat(32)}`,
+    expiresAt: 900_000,
+  });
   const here = (await (await send(fakeDoor(), link)).json()) as { url: string };
   expect(here.url).toMatch(/^https:\/\/worker\.example\/approve\//u);
   expect(made.url + here.url).not.toContain(SECRET);
 });
 
 test("invariant 18: an agent that must ask is told the question's name and where people read how to answer, and never a link", async () => {
-  const door = fakeDoor({ open: () => ({ kind: "refused", code: "approval_required", detail: "at or above the approval threshold", purchaseId: PURCHASE, receiptId: "rcpt_1", approvalId: APPROVAL.approvalId }) });
+  const door = fakeDoor({
+    open: () => ({
+      kind: "refused",
+      code: "approval_required",
+      detail: "at or above the approval threshold",
+      purchaseId: PURCHASE,
+      receiptId: "rcpt_1",
+      approvalId: APPROVAL.approvalId,
+    }),
+  });
   const response = await send(door, { who: "agent", method: "POST", path: "/v1/fetch", body: { url: "https://a.example/" } });
   expect([response.status, response.headers.get("lightning-status")]).toEqual([403, "approval_required"]);
   const problem = (await response.json()) as Record<string, unknown>;
-  expect(problem).toMatchObject({ code: "approval_required", approvalId: APPROVAL.approvalId, approvalUrl: "https://worker.example/approve", fix: expect.stringContaining("Ask a person") as unknown });
+  expect(problem).toMatchObject({
+    code: "approval_required",
+    approvalId: APPROVAL.approvalId,
+    approvalUrl: "https://worker.example/approve",
+    fix: expect.stringContaining("Ask a person") as unknown,
+  });
   expect(door.calls.filter((call) => /link|approv/iu.test(call))).toEqual([]);
 });

@@ -56,21 +56,35 @@ export function createApp(): App {
 
 /** The object was reset, overloaded or out of reach: nothing is broken here, and the same request may be sent again. */
 function isOutOfReach(error: unknown): boolean {
-  return typeof error === "object" && error !== null && ["durableObjectReset", "retryable", "overloaded"].some((flag) => Reflect.get(error, flag) === true);
+  return (
+    typeof error === "object" &&
+    error !== null &&
+    ["durableObjectReset", "retryable", "overloaded"].some((flag) => Reflect.get(error, flag) === true)
+  );
 }
 
 /** @returns `internal` with a request id, under which the log has what may be told */
 export function unexpected(error: unknown, door: Pick<Door, "log">): Response {
   const requestId = crypto.randomUUID();
   const outOfReach = isOutOfReach(error);
-  door.log(outOfReach ? "object_out_of_reach" : "unexpected_error", { requestId, name: error instanceof Error ? error.name : typeof error, frames: frames(error) });
-  return outOfReach ? problemResponse("control_plane_unavailable", undefined, { requestId }) : problemResponse("internal", undefined, { requestId });
+  door.log(outOfReach ? "object_out_of_reach" : "unexpected_error", {
+    requestId,
+    name: error instanceof Error ? error.name : typeof error,
+    frames: frames(error),
+  });
+  return outOfReach
+    ? problemResponse("control_plane_unavailable", undefined, { requestId })
+    : problemResponse("internal", undefined, { requestId });
 }
 
 /** The stack without its message. */
 function frames(error: unknown): string {
   const stack = error instanceof Error ? (error.stack ?? "") : "";
-  return stack.split("\n").filter((line) => /^\s+at /u.test(line)).slice(0, 8).join("|");
+  return stack
+    .split("\n")
+    .filter((line) => /^\s+at /u.test(line))
+    .slice(0, 8)
+    .join("|");
 }
 
 /** RFC 9110 section 15.5.6: a known path with another method is a 405 that names the right ones. */

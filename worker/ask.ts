@@ -33,9 +33,17 @@ export async function ask(ports: FlowPorts, url: string, request: Omit<SellerReq
     const answer = await within(ports.clock, limits.headersMs, flight);
     if (answer.kind === "done") {
       const response = answer.value;
-      if (response.body === null || !isSmall(request.method, response, limits)) return { kind: "response", response, whole: null, startedAt, abort };
+      if (response.body === null || !isSmall(request.method, response, limits))
+        return { kind: "response", response, whole: null, startedAt, abort };
       const body = await within(ports.clock, limits.idleMs, new Response(response.body).arrayBuffer());
-      if (body.kind === "done") return { kind: "response", response: { status: response.status, headers: response.headers, body: null }, whole: new Uint8Array(body.value), startedAt, abort };
+      if (body.kind === "done")
+        return {
+          kind: "response",
+          response: { status: response.status, headers: response.headers, body: null },
+          whole: new Uint8Array(body.value),
+          startedAt,
+          abort,
+        };
     }
   } catch {
     return { kind: "failed", code: "seller_unreachable" };
@@ -54,7 +62,8 @@ function isSmall(method: string, { status, headers }: SellerResponse, { maxBytes
 }
 
 /** Answers that never have a body, whatever their Content-Length says (RFC 9110 section 6.4.1). */
-export const isBodiless = (method: string, status: number): boolean => method === "HEAD" || status === 204 || status === 205 || status === 304;
+export const isBodiless = (method: string, status: number): boolean =>
+  method === "HEAD" || status === 204 || status === 205 || status === 304;
 
 /** Lets go of an answer whose body is not wanted. */
 export function discard(response: SellerResponse): void {

@@ -27,19 +27,23 @@ export type SteeringResult = { readonly ok: true; readonly value: Steering } | {
 /** @returns a fault that names the header, never its value */
 export function readSteering(headers: { get(name: string): string | null }): SteeringResult {
   const idempotencyKey = headers.get("idempotency-key");
-  if (idempotencyKey !== null && !REQUEST_KEY.test(idempotencyKey)) return fault("Idempotency-Key: Expected 1 to 255 visible ASCII characters");
+  if (idempotencyKey !== null && !REQUEST_KEY.test(idempotencyKey))
+    return fault("Idempotency-Key: Expected 1 to 255 visible ASCII characters");
   const maxSats = headers.get("lightning-max-sats");
   let maxMsat: Msat | null = null;
   if (maxSats !== null) {
-    if (!/^[1-9][0-9]{0,12}$/u.test(maxSats) || Number(maxSats) > MAX_MSAT / 1000) return fault("Lightning-Max-Sats: Expected a positive whole number of satoshi");
+    if (!/^[1-9][0-9]{0,12}$/u.test(maxSats) || Number(maxSats) > MAX_MSAT / 1000)
+      return fault("Lightning-Max-Sats: Expected a positive whole number of satoshi");
     maxMsat = sats(Number(maxSats));
   }
   const subject = headers.get("lightning-subject");
-  if (subject !== null && !/^[\u0021-\u007e]{1,128}$/u.test(subject)) return fault("Lightning-Subject: Expected 1 to 128 visible ASCII characters");
+  if (subject !== null && !/^[\u0021-\u007e]{1,128}$/u.test(subject))
+    return fault("Lightning-Subject: Expected 1 to 128 visible ASCII characters");
   const resume = headers.get("lightning-resume");
   if (resume !== null && !PURCHASE_ID.test(resume)) return fault("Lightning-Resume: Expected the id of a purchase");
   const wait = headers.get("lightning-wait-ms");
-  if (wait !== null && !(/^[0-9]{1,6}$/u.test(wait) && Number(wait) <= MAX_WAIT_MS)) return fault(`Lightning-Wait-Ms: Expected a whole number from 0 to ${MAX_WAIT_MS}`);
+  if (wait !== null && !(/^[0-9]{1,6}$/u.test(wait) && Number(wait) <= MAX_WAIT_MS))
+    return fault(`Lightning-Wait-Ms: Expected a whole number from 0 to ${MAX_WAIT_MS}`);
   return { ok: true, value: { idempotencyKey, maxMsat, subject, resume, waitMs: wait === null ? DEFAULT_WAIT_MS : Number(wait) } };
 }
 

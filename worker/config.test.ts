@@ -3,7 +3,10 @@ import { describe, expect, test } from "vitest";
 import { COMPATIBILITY_DATE, VERSION, readConfig, type ConfigSource } from "./config.ts";
 
 const base: ConfigSource = { LIGHTNING_NETWORK: "regtest", WALLET_BACKEND: "http-executor" };
-const executor: ConfigSource = { OA_LIGHTNING_WALLET_EXECUTOR_BASE_URL: "https://executor.example", OA_LIGHTNING_WALLET_EXECUTOR_AUTH_TOKEN: "very-secret" };
+const executor: ConfigSource = {
+  OA_LIGHTNING_WALLET_EXECUTOR_BASE_URL: "https://executor.example",
+  OA_LIGHTNING_WALLET_EXECUTOR_AUTH_TOKEN: "very-secret",
+};
 
 test("version and compatibility date are those of package.json and wrangler.toml", () => {
   expect(JSON.parse(readFileSync("package.json", "utf8"))).toMatchObject({ version: VERSION });
@@ -11,20 +14,39 @@ test("version and compatibility date are those of package.json and wrangler.toml
 });
 
 test("what is absent has its documented meaning", () => {
-  expect(readConfig(base)).toMatchObject({ ok: true, config: { topology: "B", localHosts: [], executor: null, requestMaxBytes: 1_048_576, rootKeyHash: null } });
+  expect(readConfig(base)).toMatchObject({
+    ok: true,
+    config: { topology: "B", localHosts: [], executor: null, requestMaxBytes: 1_048_576, rootKeyHash: null },
+  });
 });
 
 test.each([
-  [undefined, null], ["", null], ["https://pay.example/", "https://pay.example"], ["https://pay.example/lightning/", "https://pay.example/lightning"], ["http://127.0.0.1:8787", "http://127.0.0.1:8787"],
+  [undefined, null],
+  ["", null],
+  ["https://pay.example/", "https://pay.example"],
+  ["https://pay.example/lightning/", "https://pay.example/lightning"],
+  ["http://127.0.0.1:8787", "http://127.0.0.1:8787"],
 ])("the public address %j is %j", (given, read) => {
   expect(readConfig({ ...base, LIGHTNING_PUBLIC_URL: given })).toMatchObject({ ok: true, config: { publicUrl: read } });
 });
 
 test("everything can be set", () => {
-  const env = { ...base, ...executor, OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS: "15000", REQUEST_MAX_BYTES: "2048", LIGHTNING_LOCAL_HOSTS: "127.0.0.1:80, [::1]:8080", WALLET_BACKEND: "spark-wasm" };
+  const env = {
+    ...base,
+    ...executor,
+    OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS: "15000",
+    REQUEST_MAX_BYTES: "2048",
+    LIGHTNING_LOCAL_HOSTS: "127.0.0.1:80, [::1]:8080",
+    WALLET_BACKEND: "spark-wasm",
+  };
   expect(readConfig(env)).toMatchObject({
     ok: true,
-    config: { topology: "A", localHosts: ["127.0.0.1:80", "[::1]:8080"], executor: { baseUrl: "https://executor.example", timeoutMs: 15_000 }, requestMaxBytes: 2048 },
+    config: {
+      topology: "A",
+      localHosts: ["127.0.0.1:80", "[::1]:8080"],
+      executor: { baseUrl: "https://executor.example", timeoutMs: 15_000 },
+      requestMaxBytes: 2048,
+    },
   });
 });
 

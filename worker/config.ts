@@ -80,28 +80,59 @@ function read(env: ConfigSource): Config {
   const network = oneOf("LIGHTNING_NETWORK", env.LIGHTNING_NETWORK, NETWORKS);
   const backend = oneOf("WALLET_BACKEND", env.WALLET_BACKEND, BACKENDS);
   const localHosts = hosts(env.LIGHTNING_LOCAL_HOSTS);
-  if (localHosts.length > 0 && network === "mainnet") throw new Fault("LIGHTNING_LOCAL_HOSTS is for local development and is refused on mainnet");
+  if (localHosts.length > 0 && network === "mainnet")
+    throw new Fault("LIGHTNING_LOCAL_HOSTS is for local development and is refused on mainnet");
   const executor = readExecutor(env);
   const requestMaxBytes = integer("REQUEST_MAX_BYTES", env.REQUEST_MAX_BYTES, 1024, 33_554_432, DEFAULT_REQUEST_MAX_BYTES);
   const publicUrl = readPublicUrl(env.LIGHTNING_PUBLIC_URL);
   const rootKeyHash = optional("LIGHTNING_OPERATOR_KEY_SHA256", env.LIGHTNING_OPERATOR_KEY_SHA256);
-  if (rootKeyHash !== null && !/^[0-9a-f]{64}$/u.test(rootKeyHash)) throw new Fault("LIGHTNING_OPERATOR_KEY_SHA256 must be 64 hex digits in lower case");
-  const open = { network, backend, localHosts, executor: executor === null ? null : { baseUrl: executor.baseUrl, timeoutMs: executor.timeoutMs }, requestMaxBytes, publicUrl, version: VERSION };
+  if (rootKeyHash !== null && !/^[0-9a-f]{64}$/u.test(rootKeyHash))
+    throw new Fault("LIGHTNING_OPERATOR_KEY_SHA256 must be 64 hex digits in lower case");
+  const open = {
+    network,
+    backend,
+    localHosts,
+    executor: executor === null ? null : { baseUrl: executor.baseUrl, timeoutMs: executor.timeoutMs },
+    requestMaxBytes,
+    publicUrl,
+    version: VERSION,
+  };
   const configHash = bytesToHex(sha256(utf8ToBytes(canonicalJson(open))));
-  return { network, backend, topology: backend === "spark-wasm" ? "A" : "B", localHosts, executor, requestMaxBytes, publicUrl, rootKeyHash, configHash };
+  return {
+    network,
+    backend,
+    topology: backend === "spark-wasm" ? "A" : "B",
+    localHosts,
+    executor,
+    requestMaxBytes,
+    publicUrl,
+    rootKeyHash,
+    configHash,
+  };
 }
 
 function readExecutor(env: ConfigSource): ExecutorConfig | null {
   const baseUrl = optional("OA_LIGHTNING_WALLET_EXECUTOR_BASE_URL", env.OA_LIGHTNING_WALLET_EXECUTOR_BASE_URL);
   const token = optional("OA_LIGHTNING_WALLET_EXECUTOR_AUTH_TOKEN", env.OA_LIGHTNING_WALLET_EXECUTOR_AUTH_TOKEN);
-  const timeoutMs = integer("OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS", env.OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS, 100, 60_000, DEFAULT_EXECUTOR_TIMEOUT_MS);
+  const timeoutMs = integer(
+    "OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS",
+    env.OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS,
+    100,
+    60_000,
+    DEFAULT_EXECUTOR_TIMEOUT_MS,
+  );
   if (baseUrl === null && token === null) return null;
   if (baseUrl === null) throw new Fault("OA_LIGHTNING_WALLET_EXECUTOR_BASE_URL is missing though its token is set");
   if (token === null) throw new Fault("OA_LIGHTNING_WALLET_EXECUTOR_AUTH_TOKEN is missing though its URL is set");
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : null;
   // Orders and preimages travel here: clear text only where it never leaves the machine.
   const loopback = url !== null && ["127.0.0.1", "[::1]", "localhost"].includes(url.hostname);
-  if (url === null || url.username !== "" || url.password !== "" || (url.protocol !== "https:" && !(url.protocol === "http:" && loopback))) {
+  if (
+    url === null ||
+    url.username !== "" ||
+    url.password !== "" ||
+    (url.protocol !== "https:" && !(url.protocol === "http:" && loopback))
+  ) {
     throw new Fault("OA_LIGHTNING_WALLET_EXECUTOR_BASE_URL must be an https URL without user info (http only on loopback)");
   }
   return { baseUrl, token, timeoutMs };
@@ -144,7 +175,9 @@ function hosts(value: unknown): readonly string[] {
   const text = optional("LIGHTNING_LOCAL_HOSTS", value);
   if (text === null) return [];
   const entries = text.split(",").map((entry) => entry.trim());
-  const right = entries.every((entry) => /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\]):[0-9]{1,5}$/u.test(entry) && Number(entry.slice(entry.lastIndexOf(":") + 1)) <= 65_535);
+  const right = entries.every(
+    (entry) => /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\]):[0-9]{1,5}$/u.test(entry) && Number(entry.slice(entry.lastIndexOf(":") + 1)) <= 65_535,
+  );
   if (!right) throw new Fault("LIGHTNING_LOCAL_HOSTS must be a list of host:port, separated by commas, in lower case");
   return entries;
 }

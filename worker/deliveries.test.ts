@@ -57,7 +57,12 @@ test("two wallets and two callers never share a call", async () => {
   ];
   clock.fire();
   await Promise.all(flushes);
-  expect(sent).toEqual([["a", ["1"]], ["b", ["2"]], ["a", ["3"]], ["a", ["4"]]]);
+  expect(sent).toEqual([
+    ["a", ["1"]],
+    ["b", ["2"]],
+    ["a", ["3"]],
+    ["a", ["4"]],
+  ]);
 });
 
 test("a call carries at most a hundred, the rest follows", async () => {

@@ -25,15 +25,40 @@ export interface FakeDoor extends Door {
   readonly fetched: string[];
 }
 
-export const PAYER: PayerStatus = { backend: "http-executor", online: true, spendableMsat: msat(5_000_000), network: "regtest", lastPaymentAt: null, version: null };
+export const PAYER: PayerStatus = {
+  backend: "http-executor",
+  online: true,
+  spendableMsat: msat(5_000_000),
+  network: "regtest",
+  lastPaymentAt: null,
+  version: null,
+};
 export const APPROVAL: ApprovalView = {
-  approvalId: "appr_00000000-0000-4000-8000-000000000000", state: "pending", budget: "daily", subject: null, method: "GET", origin: "https://seller.example", path: "/report",
-  amountMsat: msat(60_000), maxMsat: msat(65_000), because: "amount", description: null, askedAt: 0, expiresAt: 900_000, decidedAt: null, decidedBy: null, usedBy: null,
+  approvalId: "appr_00000000-0000-4000-8000-000000000000",
+  state: "pending",
+  budget: "daily",
+  subject: null,
+  method: "GET",
+  origin: "https://seller.example",
+  path: "/report",
+  amountMsat: msat(60_000),
+  maxMsat: msat(65_000),
+  because: "amount",
+  description: null,
+  askedAt: 0,
+  expiresAt: 900_000,
+  decidedAt: null,
+  decidedBy: null,
+  usedBy: null,
 };
 
 export type Answers = Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
 
-export const ENV: ConfigSource = { LIGHTNING_NETWORK: "regtest", WALLET_BACKEND: "http-executor", LIGHTNING_OPERATOR_KEY_SHA256: secretHash(SECRET) };
+export const ENV: ConfigSource = {
+  LIGHTNING_NETWORK: "regtest",
+  WALLET_BACKEND: "http-executor",
+  LIGHTNING_OPERATOR_KEY_SHA256: secretHash(SECRET),
+};
 
 export function configOf(env: ConfigSource): Config {
   const read = readConfig({ ...env });
@@ -82,12 +107,14 @@ export function fakeDoor(answers: Answers = {}, env: ConfigSource = {}): FakeDoo
     new Proxy(
       {},
       {
-        get: (_target, method) => (...args: readonly unknown[]) => {
-          calls.push(`${name}.${String(method)}`);
-          told.push([...args]);
-          const answer = answers[String(method)] ?? defaults[String(method)] ?? (() => ({ ok: true, value: {} }));
-          return new Promise((resolve) => resolve(answer(...args)));
-        },
+        get:
+          (_target, method) =>
+          (...args: readonly unknown[]) => {
+            calls.push(`${name}.${String(method)}`);
+            told.push([...args]);
+            const answer = answers[String(method)] ?? defaults[String(method)] ?? (() => ({ ok: true, value: {} }));
+            return new Promise((resolve) => resolve(answer(...args)));
+          },
       },
     );
   const wallet = (owner: string, walletId: string): WalletStub => object(`${owner}/${walletId}`) as WalletStub;
@@ -103,7 +130,12 @@ export function fakeDoor(answers: Answers = {}, env: ConfigSource = {}): FakeDoo
     localHosts: [],
   });
   return {
-    calls, told, logged, fetched, wallet, flow,
+    calls,
+    told,
+    logged,
+    fetched,
+    wallet,
+    flow,
     config: configOf({ ...ENV, ...env }),
     now: () => 1_000,
     random: (length) => new Uint8Array(length).fill(7),
@@ -113,7 +145,21 @@ export function fakeDoor(answers: Answers = {}, env: ConfigSource = {}): FakeDoo
     makeCustody: ({ walletId, owner, network }, _mnemonic, recipient) =>
       Promise.resolve({
         ok: true,
-        value: { envelope: { version: 1, walletId, owner, network, purpose: "mnemonic", kekVersion: "v1", wrappedDataKey: "AA==", nonce: "AA==", ciphertext: "AA==", createdAt: ZERO }, backup: recipient === null ? null : "the backup" },
+        value: {
+          envelope: {
+            version: 1,
+            walletId,
+            owner,
+            network,
+            purpose: "mnemonic",
+            kekVersion: "v1",
+            wrappedDataKey: "AA==",
+            nonce: "AA==",
+            ciphertext: "AA==",
+            createdAt: ZERO,
+          },
+          backup: recipient === null ? null : "the backup",
+        },
       }),
     backupOf: () => Promise.resolve({ ok: true, value: "the backup" }),
     keks: () => Promise.resolve({ ok: true, value: { current: "v2", versions: ["v1", "v2"] } }),

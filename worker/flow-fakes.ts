@@ -1,7 +1,17 @@
 /** For tests only: a clock that moves when nothing else can, a wallet that answers from a script, a seller that is a function. */
 import { setImmediate } from "node:timers/promises";
 import { msat } from "../lightning/msat.ts";
-import type { Conclusion, Credential, Delivery, FetchLimits, OpenAnswer, OpenRequest, PayAnswer, PayRequest, QuoteAnswer } from "../lightning/wallet-api.ts";
+import type {
+  Conclusion,
+  Credential,
+  Delivery,
+  FetchLimits,
+  OpenAnswer,
+  OpenRequest,
+  PayAnswer,
+  PayRequest,
+  QuoteAnswer,
+} from "../lightning/wallet-api.ts";
 import type { FetchCall, FlowPorts, SellerRequest, SellerResponse } from "./flow-types.ts";
 
 export const LIMITS: FetchLimits = { headersMs: 10_000, idleMs: 5_000, totalMs: 60_000, maxBytes: 1_000_000 };
@@ -11,7 +21,14 @@ export const CHALLENGE = `L402 macaroon="${TOKEN}", invoice="lnbcrt210n1pinvoice
 export const URL_ASKED = "https://seller.example/joke?x=1";
 
 export function credential(id: string, status: "paid" | "cached"): Credential {
-  return { id, authorization: `L402 ${TOKEN}:${PREIMAGE}`, status, paymentHash: "11".repeat(32), spentMsat: msat(status === "paid" ? 21_500 : 0), receiptId: `rcpt_${id}` };
+  return {
+    id,
+    authorization: `L402 ${TOKEN}:${PREIMAGE}`,
+    status,
+    paymentHash: "11".repeat(32),
+    spentMsat: msat(status === "paid" ? 21_500 : 0),
+    receiptId: `rcpt_${id}`,
+  };
 }
 
 export class FakeClock {
@@ -83,14 +100,22 @@ export interface World {
   readonly background: () => Promise<void>;
 }
 
-export const FETCH = (given: Credential | null = null, limits: FetchLimits = LIMITS): OpenAnswer => ({ kind: "fetch", purchaseId: "p-1", credential: given, limits });
+export const FETCH = (given: Credential | null = null, limits: FetchLimits = LIMITS): OpenAnswer => ({
+  kind: "fetch",
+  purchaseId: "p-1",
+  credential: given,
+  limits,
+});
 export const PAID: PayAnswer = { kind: "credential", credential: credential("c-paid", "paid"), limits: LIMITS };
 export const DEMAND = (status = 402, challenge: string | null = CHALLENGE): Response =>
   new Response("payment required\n", { status, headers: challenge === null ? {} : { "www-authenticate": challenge } });
 
 export function world(script: Script): World {
   const clock = new FakeClock();
-  const state = { opens: [], pays: [], quotes: [], conclusions: [], deliveries: [], visits: [] } as Pick<World, "opens" | "pays" | "quotes" | "conclusions" | "deliveries" | "visits">;
+  const state = { opens: [], pays: [], quotes: [], conclusions: [], deliveries: [], visits: [] } as Pick<
+    World,
+    "opens" | "pays" | "quotes" | "conclusions" | "deliveries" | "visits"
+  >;
   const work: Promise<unknown>[] = [];
   let ids = 0;
   const tape = <T>(entries: readonly Scripted<T>[]): (() => Promise<T>) => {

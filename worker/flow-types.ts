@@ -59,10 +59,24 @@ export type FlowAnswer =
       readonly receiptId: string | null;
       readonly spentMsat: Msat;
     }
-  | { readonly kind: "problem"; readonly code: Code; readonly detail: string; readonly purchaseId: string; readonly receiptId: string | null; readonly quote?: Quote; readonly approvalId?: string };
+  | {
+      readonly kind: "problem";
+      readonly code: Code;
+      readonly detail: string;
+      readonly purchaseId: string;
+      readonly receiptId: string | null;
+      readonly quote?: Quote;
+      readonly approvalId?: string;
+    };
 
 export type QuoteFlowAnswer =
   | { readonly kind: "quote"; readonly purchaseId: string; readonly quote: Quote }
   /** The seller asks for nothing, or a stored credential would be used. */
   | { readonly kind: "no_payment_needed"; readonly purchaseId: string; readonly because: "free" | "cached" }
-  | { readonly kind: "problem"; readonly code: Code; readonly detail: string; readonly purchaseId: string; readonly receiptId: string | null };
+  | {
+      readonly kind: "problem";
+      readonly code: Code;
+      readonly detail: string;
+      readonly purchaseId: string;
+      readonly receiptId: string | null;
+    };

@@ -3,7 +3,21 @@ import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { msat } from "../lightning/msat.ts";
 import type { PayAnswer } from "../lightning/wallet-api.ts";
-import { CALL, CHALLENGE, credential, DEMAND, FETCH, LIMITS, PAID, PREIMAGE, sentCredential, TOKEN, world, type Script, type World } from "./flow-fakes.ts";
+import {
+  CALL,
+  CHALLENGE,
+  credential,
+  DEMAND,
+  FETCH,
+  LIMITS,
+  PAID,
+  PREIMAGE,
+  sentCredential,
+  TOKEN,
+  world,
+  type Script,
+  type World,
+} from "./flow-fakes.ts";
 import type { FetchCall, FlowAnswer } from "./flow-types.ts";
 import { purchase } from "./flow.ts";
 
@@ -24,13 +38,22 @@ async function bodyOf({ answer, background }: World & { readonly answer: FlowAns
 }
 
 /** Demands payment until the credential is sent, then answers with `after`. */
-const sellerOf = (after: (visit: number) => Response | Error | "hangs"): NonNullable<Script["seller"]> =>
-  (_url, init, visit) => (sentCredential(init) === undefined ? DEMAND() : after(visit));
+const sellerOf =
+  (after: (visit: number) => Response | Error | "hangs"): NonNullable<Script["seller"]> =>
+  (_url, init, visit) =>
+    sentCredential(init) === undefined ? DEMAND() : after(visit);
 
 describe("without a payment", () => {
   test("a free answer passes with its status, a receipt and its delivery", async () => {
     const done = await buy({ seller: () => new Response("free!", { status: 203, headers: { etag: "e" } }) });
-    expect(done.answer).toMatchObject({ kind: "answer", status: "free", purchaseId: "p-1", receiptId: "rcpt_conclusion", spentMsat: 0, response: { status: 203 } });
+    expect(done.answer).toMatchObject({
+      kind: "answer",
+      status: "free",
+      purchaseId: "p-1",
+      receiptId: "rcpt_conclusion",
+      spentMsat: 0,
+      response: { status: 203 },
+    });
     expect(done.conclusions).toEqual([{ purchaseId: "p-1", conclusion: { kind: "free", status: 203 } }]);
     expect(await bodyOf(done)).toBe("free!");
     expect(done.deliveries).toMatchObject([{ purchaseId: "p-1", credentialId: null, status: 203, bytes: 5, complete: true }]);
@@ -69,32 +92,95 @@ describe("without a payment", () => {
     expect([opens, visits]).toEqual([[], []]);
   });
 
-  test.each([["TRACE", null], ["CONNECT", null], ["", null], ["GET", new Uint8Array([1])]])("method %s with such a body is refused before anybody is asked", async (method, body) => {
+  test.each([
+    ["TRACE", null],
+    ["CONNECT", null],
+    ["", null],
+    ["GET", new Uint8Array([1])],
+  ])("method %s with such a body is refused before anybody is asked", async (method, body) => {
     const { answer, opens } = await buy({}, { method, body });
     expect(answer).toMatchObject({ kind: "problem", code: "invalid_request" });
     expect(opens).toEqual([]);
   });
 
   test("the object learns the normalised URL, the method and the body's hash", async () => {
-    const { opens, visits } = await buy({}, { method: "post", url: "https://SELLER.example:443/a#frag", body: new TextEncoder().encode("abc"), idempotencyKey: "k-1", maxMsat: msat(9), subject: "s" });
-    expect(opens).toEqual([{
-      purchaseId: "p-1", auth: CALL.auth, method: "POST", url: "https://seller.example/a",
-      bodySha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", idempotencyKey: "k-1", resume: null, maxMsat: 9, subject: "s", waitMs: 20_000,
-    }]);
+    const { opens, visits } = await buy(
+      {},
+      {
+        method: "post",
+        url: "https://SELLER.example:443/a#frag",
+        body: new TextEncoder().encode("abc"),
+        idempotencyKey: "k-1",
+        maxMsat: msat(9),
+        subject: "s",
+      },
+    );
+    expect(opens).toEqual([
+      {
+        purchaseId: "p-1",
+        auth: CALL.auth,
+        method: "POST",
+        url: "https://seller.example/a",
+        bodySha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        idempotencyKey: "k-1",
+        resume: null,
+        maxMsat: 9,
+        subject: "s",
+        waitMs: 20_000,
+      },
+    ]);
     expect(visits[0]).toMatchObject({ url: "https://seller.example/a", init: { method: "POST", headers: [["idempotency-key", "k-1"]] } });
   });
 
   test("the object's refusal goes to the caller with its receipt and quote, and the seller sees nothing", async () => {
-    const quote = { origin: "o", amountMsat: msat(1), maxFeeMsat: msat(1), expiresAt: 1, scope: "s", binding: "verified", description: null, allowed: false, code: "approval_required" } as const;
-    const refused = { kind: "refused", code: "host_not_allowlisted", detail: "seller.example:443", purchaseId: "p-1", receiptId: "r", quote } as const;
+    const quote = {
+      origin: "o",
+      amountMsat: msat(1),
+      maxFeeMsat: msat(1),
+      expiresAt: 1,
+      scope: "s",
+      binding: "verified",
+      description: null,
+      allowed: false,
+      code: "approval_required",
+    } as const;
+    const refused = {
+      kind: "refused",
+      code: "host_not_allowlisted",
+      detail: "seller.example:443",
+      purchaseId: "p-1",
+      receiptId: "r",
+      quote,
+    } as const;
     const { answer, visits } = await buy({ open: [refused] });
-    expect(answer).toEqual({ kind: "problem", code: "host_not_allowlisted", detail: "seller.example:443", purchaseId: "p-1", receiptId: "r", quote });
+    expect(answer).toEqual({
+      kind: "problem",
+      code: "host_not_allowlisted",
+      detail: "seller.example:443",
+      purchaseId: "p-1",
+      receiptId: "r",
+      quote,
+    });
     expect(visits).toEqual([]);
   });
 
   test("a question for a person is told by its name", async () => {
-    const asked = { kind: "refused", code: "approval_required", detail: "at or above the approval threshold", purchaseId: "p-1", receiptId: "r", approvalId: "appr_1" } as const;
-    expect((await buy({ open: [asked] })).answer).toEqual({ kind: "problem", code: "approval_required", detail: "at or above the approval threshold", purchaseId: "p-1", receiptId: "r", approvalId: "appr_1" });
+    const asked = {
+      kind: "refused",
+      code: "approval_required",
+      detail: "at or above the approval threshold",
+      purchaseId: "p-1",
+      receiptId: "r",
+      approvalId: "appr_1",
+    } as const;
+    expect((await buy({ open: [asked] })).answer).toEqual({
+      kind: "problem",
+      code: "approval_required",
+      detail: "at or above the approval threshold",
+      purchaseId: "p-1",
+      receiptId: "r",
+      approvalId: "appr_1",
+    });
   });
 
   test("a purchase to resume is named to the object", async () => {
@@ -145,7 +231,14 @@ describe("without a payment", () => {
 describe("with a payment", () => {
   test("402, pay, credential, answer: two calls to the object and two to the seller", async () => {
     const done = await buy({ seller: sellerOf(() => new Response("joke")) });
-    expect(done.answer).toMatchObject({ kind: "answer", status: "paid", purchaseId: "p-1", receiptId: "rcpt_c-paid", spentMsat: 21_500, response: { status: 200 } });
+    expect(done.answer).toMatchObject({
+      kind: "answer",
+      status: "paid",
+      purchaseId: "p-1",
+      receiptId: "rcpt_c-paid",
+      spentMsat: 21_500,
+      response: { status: 200 },
+    });
     expect(done.pays).toEqual([{ purchaseId: "p-1", auth: CALL.auth, challenge: CHALLENGE, refusedCredentialId: null, waitMs: 20_000 }]);
     expect(done.visits.map(({ init }) => sentCredential(init))).toEqual([undefined, PAYMENT.authorization]);
     expect(await bodyOf(done)).toBe("joke");
@@ -154,43 +247,89 @@ describe("with a payment", () => {
   });
 
   test("all header lines of a challenge reach the object as one", async () => {
-    const headers = new Headers([["www-authenticate", "LSAT macaroon=\"a\", invoice=\"b\""], ["www-authenticate", CHALLENGE]]);
-    const { pays } = await buy({ seller: (_u, init) => (sentCredential(init) ? new Response("x") : new Response("", { status: 402, headers })) });
+    const headers = new Headers([
+      ["www-authenticate", 'LSAT macaroon="a", invoice="b"'],
+      ["www-authenticate", CHALLENGE],
+    ]);
+    const { pays } = await buy({
+      seller: (_u, init) => (sentCredential(init) ? new Response("x") : new Response("", { status: 402, headers })),
+    });
     expect(pays[0]?.challenge).toBe(`LSAT macaroon="a", invoice="b", ${CHALLENGE}`);
   });
 
   test("a 401 with an L402 challenge asks for payment as a 402 does", async () => {
-    const { answer } = await buy({ seller: (_u, init) => (sentCredential(init) ? new Response("x") : DEMAND(401, `Basic realm="a", ${CHALLENGE}`)) });
+    const { answer } = await buy({
+      seller: (_u, init) => (sentCredential(init) ? new Response("x") : DEMAND(401, `Basic realm="a", ${CHALLENGE}`)),
+    });
     expect(answer).toMatchObject({ status: "paid" });
   });
 
   test.each([
     [{ kind: "refused", code: "amount_over_cap", detail: "d", purchaseId: "p-1", receiptId: "r" }, "amount_over_cap"],
     [{ kind: "pending", code: "payment_unknown", purchaseId: "p-1", leaderId: "p-1" }, "payment_unknown"],
-  ] satisfies [PayAnswer, string][])("invariant 9: the object's no to a challenge (%o) does not carry the challenge on", async (pay, code) => {
-    const { answer } = await buy({ pay: [pay], seller: () => DEMAND() });
-    expect(answer).toMatchObject({ kind: "problem", code });
-    expect(JSON.stringify(answer)).not.toMatch(/lnbcrt|macaroon=/u);
-  });
+  ] satisfies [PayAnswer, string][])(
+    "invariant 9: the object's no to a challenge (%o) does not carry the challenge on",
+    async (pay, code) => {
+      const { answer } = await buy({ pay: [pay], seller: () => DEMAND() });
+      expect(answer).toMatchObject({ kind: "problem", code });
+      expect(JSON.stringify(answer)).not.toMatch(/lnbcrt|macaroon=/u);
+    },
+  );
 
   test("invariant 9: neither answer nor headers carry credential or challenge, and a seller cannot forge our word", async () => {
-    const { answer } = await buy({
-      seller: sellerOf(() => new Response("x", {
-        headers: {
-          "www-authenticate": CHALLENGE, "set-cookie": "a=b", "lightning-status": "cached", "lightning-receipt": "rcpt_forged", "lightning-spent-msat": "0",
-          "x-echo": `L402 ${TOKEN}:${PREIMAGE}`, "x-fine": "yes",
-        },
-      })),
-    }, { headers: [["Authorization", "Bearer agent-key"], ["Cookie", "c=d"], ["X-Forwarded-For", "1.2.3.4"]] });
+    const { answer } = await buy(
+      {
+        seller: sellerOf(
+          () =>
+            new Response("x", {
+              headers: {
+                "www-authenticate": CHALLENGE,
+                "set-cookie": "a=b",
+                "lightning-status": "cached",
+                "lightning-receipt": "rcpt_forged",
+                "lightning-spent-msat": "0",
+                "x-echo": `L402 ${TOKEN}:${PREIMAGE}`,
+                "x-fine": "yes",
+              },
+            }),
+        ),
+      },
+      {
+        headers: [
+          ["Authorization", "Bearer agent-key"],
+          ["Cookie", "c=d"],
+          ["X-Forwarded-For", "1.2.3.4"],
+        ],
+      },
+    );
     expect(answer).toMatchObject({ status: "paid" });
-    expect(answer.kind === "answer" && Object.fromEntries(answer.response.headers)).toEqual({ "content-type": "text/plain;charset=UTF-8", "x-fine": "yes" });
+    expect(answer.kind === "answer" && Object.fromEntries(answer.response.headers)).toEqual({
+      "content-type": "text/plain;charset=UTF-8",
+      "x-fine": "yes",
+    });
     const { response: _response, ...rest } = answer.kind === "answer" ? answer : { response: null };
     expect(JSON.stringify(rest)).not.toMatch(new RegExp(`${PREIMAGE}|tokenbytes|lnbcrt`, "u"));
   });
 
   test("invariant 16: no header of the caller's reaches the seller that should not, with or without the credential", async () => {
-    const { visits } = await buy({ seller: sellerOf(() => new Response("x")) }, { headers: [["Authorization", "Bearer agent-key"], ["Cookie", "c=d"], ["CF-Ray", "1"], ["X-Mine", "1"]] });
-    expect(visits.map(({ init }) => init.headers)).toEqual([[["x-mine", "1"]], [["x-mine", "1"], ["authorization", PAYMENT.authorization]]]);
+    const { visits } = await buy(
+      { seller: sellerOf(() => new Response("x")) },
+      {
+        headers: [
+          ["Authorization", "Bearer agent-key"],
+          ["Cookie", "c=d"],
+          ["CF-Ray", "1"],
+          ["X-Mine", "1"],
+        ],
+      },
+    );
+    expect(visits.map(({ init }) => init.headers)).toEqual([
+      [["x-mine", "1"]],
+      [
+        ["x-mine", "1"],
+        ["authorization", PAYMENT.authorization],
+      ],
+    ]);
   });
 
   test("an event stream arrives event by event while the seller is still sending", async () => {
@@ -225,7 +364,10 @@ describe("with a payment", () => {
 
   test("a caller who leaves is an incomplete delivery, and the seller's stream is cancelled", async () => {
     let cancelled = false;
-    const body = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(new TextEncoder().encode("one")), cancel: () => void (cancelled = true) });
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new TextEncoder().encode("one")),
+      cancel: () => void (cancelled = true),
+    });
     const done = await buy({ seller: sellerOf(() => new Response(body)) });
     if (done.answer.kind !== "answer" || done.answer.response.body === null) throw new Error("no stream");
     const reader = done.answer.response.body.getReader();
@@ -238,12 +380,22 @@ describe("with a payment", () => {
 
   test("a small body of announced length comes whole, hashed and counted; one that breaks off is a failed try", async () => {
     const headers = { "content-length": "4", "content-type": "text/plain" };
-    const torn = (): Response => new Response(new ReadableStream({ pull: (controller) => controller.error(new Error("reset")) }), { headers });
+    const torn = (): Response =>
+      new Response(new ReadableStream({ pull: (controller) => controller.error(new Error("reset")) }), { headers });
     const done = await buy({ seller: sellerOf((visit) => (visit === 2 ? torn() : new Response("joke", { headers }))) });
     expect(done.answer).toMatchObject({ kind: "answer", status: "paid" });
     expect(done.visits).toHaveLength(3);
     expect(await bodyOf(done)).toBe("joke");
-    expect(done.deliveries).toEqual([{ purchaseId: "p-1", credentialId: "c-paid", status: 200, bytes: 4, sha256: createHash("sha256").update("joke").digest("hex"), complete: true }]);
+    expect(done.deliveries).toEqual([
+      {
+        purchaseId: "p-1",
+        credentialId: "c-paid",
+        status: 200,
+        bytes: 4,
+        sha256: createHash("sha256").update("joke").digest("hex"),
+        complete: true,
+      },
+    ]);
   });
 
   test.each([
@@ -255,15 +407,23 @@ describe("with a payment", () => {
     expect([conclusions.length, clock.waiting]).toEqual([1, 0]);
   });
 
-  test.each([[{ "content-length": "5", "content-encoding": "gzip" }], [{ "content-length": "16385" }], [{ "content-length": "x" }], [{}]])("a body with %o is streamed, not held", async (headers) => {
-    const body = new ReadableStream<Uint8Array>();
-    const { answer } = await buy({ seller: () => new Response(body, { headers: headers as Record<string, string> }) });
-    expect(answer).toMatchObject({ kind: "answer", status: "free" });
-  });
+  test.each([[{ "content-length": "5", "content-encoding": "gzip" }], [{ "content-length": "16385" }], [{ "content-length": "x" }], [{}]])(
+    "a body with %o is streamed, not held",
+    async (headers) => {
+      const body = new ReadableStream<Uint8Array>();
+      const { answer } = await buy({ seller: () => new Response(body, { headers: headers as Record<string, string> }) });
+      expect(answer).toMatchObject({ kind: "answer", status: "free" });
+    },
+  );
 
   test("a delivery record that is lost disturbs nobody", async () => {
     const w = world({ seller: sellerOf(() => new Response("x")) });
-    const wallet = { ...w.ports.wallet, delivered: async () => { throw new Error("lost"); } };
+    const wallet = {
+      ...w.ports.wallet,
+      delivered: async () => {
+        throw new Error("lost");
+      },
+    };
     const answer = await w.clock.drive(purchase({ ...w.ports, wallet }, CALL));
     expect(await bodyOf({ ...w, answer })).toBe("x");
   });
@@ -280,21 +440,30 @@ describe("a stored credential that is refused", () => {
   const fresh: Script["seller"] = (_url, init) => (sentCredential(init) === undefined ? DEMAND() : new Response("x"));
 
   test("invariant 6: the object is asked with the credential's id and the new challenge, and what it gives is used", async () => {
-    const { answer, pays, visits } = await buy({ open: [FETCH(CACHED)], seller: (_u, _i, visit) => (visit === 1 ? DEMAND() : new Response("x")) });
+    const { answer, pays, visits } = await buy({
+      open: [FETCH(CACHED)],
+      seller: (_u, _i, visit) => (visit === 1 ? DEMAND() : new Response("x")),
+    });
     expect(answer).toMatchObject({ status: "paid", receiptId: "rcpt_c-paid" });
     expect(pays).toMatchObject([{ challenge: CHALLENGE, refusedCredentialId: "c-old" }]);
     expect(visits).toHaveLength(2);
   });
 
   test("by a bare 401: the seller is asked without it what it wants", async () => {
-    const { answer, pays, visits } = await buy({ open: [FETCH(CACHED)], seller: (url, init, visit) => (visit === 1 ? DEMAND(401, null) : fresh(url, init, visit)) });
+    const { answer, pays, visits } = await buy({
+      open: [FETCH(CACHED)],
+      seller: (url, init, visit) => (visit === 1 ? DEMAND(401, null) : fresh(url, init, visit)),
+    });
     expect(answer).toMatchObject({ status: "paid" });
     expect(pays).toMatchObject([{ refusedCredentialId: "c-old" }]);
     expect(visits.map(({ init }) => sentCredential(init) !== undefined)).toEqual([true, false, true]);
   });
 
   test("by a bare 401 from a seller that is free now: free", async () => {
-    const { answer } = await buy({ open: [FETCH(CACHED)], seller: (_u, _i, visit) => (visit === 1 ? DEMAND(401, null) : new Response("free")) });
+    const { answer } = await buy({
+      open: [FETCH(CACHED)],
+      seller: (_u, _i, visit) => (visit === 1 ? DEMAND(401, null) : new Response("free")),
+    });
     expect(answer).toMatchObject({ status: "free", spentMsat: 0 });
   });
 
@@ -351,7 +520,13 @@ describe("paid, and then", () => {
 
   test.each([500, 429])("a %i to the last passes on, named paid_unfulfilled, with its body", async (status) => {
     const done = await buy({ seller: sellerOf(() => new Response("oops", { status })) });
-    expect(done.answer).toMatchObject({ kind: "answer", status: "paid_unfulfilled", spentMsat: 21_500, receiptId: "rcpt_conclusion", response: { status } });
+    expect(done.answer).toMatchObject({
+      kind: "answer",
+      status: "paid_unfulfilled",
+      spentMsat: 21_500,
+      receiptId: "rcpt_conclusion",
+      response: { status },
+    });
     expect(done.conclusions).toMatchObject([{ conclusion: { kind: "unfulfilled", status } }]);
     expect(await bodyOf(done)).toBe("oops");
     expect([done.visits.length, done.deliveries]).toEqual([5, []]);
@@ -370,7 +545,10 @@ describe("paid, and then", () => {
   });
 
   test("a POST with an Idempotency-Key is sent again under it, with its body", async () => {
-    const { answer, visits } = await buy({ seller: sellerOf((visit) => (visit < 3 ? new Error("reset") : new Response("x"))) }, { method: "POST", body: new Uint8Array([1]), idempotencyKey: "k" });
+    const { answer, visits } = await buy(
+      { seller: sellerOf((visit) => (visit < 3 ? new Error("reset") : new Response("x"))) },
+      { method: "POST", body: new Uint8Array([1]), idempotencyKey: "k" },
+    );
     expect(answer).toMatchObject({ status: "paid" });
     for (const { init } of visits) expect([init.body, init.headers[0]]).toEqual([new Uint8Array([1]), ["idempotency-key", "k"]]);
   });

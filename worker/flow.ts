@@ -22,7 +22,7 @@ export { quoteFlow } from "./quote-flow.ts";
  */
 export async function purchase(ports: FlowPorts, call: FetchCall): Promise<FlowAnswer> {
   const moves: Moved[] = [];
-  for (let next = call; ; ) {
+  for (let next = call; ;) {
     const begun = begin(ports, next, MAX_HOPS - moves.length);
     const leg = "kind" in begun ? begun : await buy(begun);
     if (leg.kind !== "moved") return arrive(moves, leg);
@@ -54,7 +54,13 @@ async function buy(run: Run): Promise<Leg> {
     if (demand.kind === "none") return serve(run, asked, credential, limits);
     discard(asked.response);
     if (credential !== null) {
-      if (refused !== null) return unfulfilled(run, credential, asked.response.status, `The seller refused two stored credentials (${asked.response.status}); nothing was paid`);
+      if (refused !== null)
+        return unfulfilled(
+          run,
+          credential,
+          asked.response.status,
+          `The seller refused two stored credentials (${asked.response.status}); nothing was paid`,
+        );
       refused = credential;
     }
     if (demand.kind === "unpayable") {
@@ -69,7 +75,10 @@ async function buy(run: Run): Promise<Leg> {
   }
 }
 
-type Paid = { readonly kind: "credential" } & Pick<Extract<Awaited<ReturnType<FlowPorts["wallet"]["pay"]>>, { kind: "credential" }>, "credential" | "limits">;
+type Paid = { readonly kind: "credential" } & Pick<
+  Extract<Awaited<ReturnType<FlowPorts["wallet"]["pay"]>>, { kind: "credential" }>,
+  "credential" | "limits"
+>;
 
 /** Step 3. A lost answer is not a no: the object may be paying (invariant 4). */
 async function pay({ line }: Run, challenge: string, refused: Credential | null): Promise<Paid | ProblemAnswer> {

@@ -9,21 +9,45 @@ export type HeaderPair = readonly [name: string, value: string];
 
 /** Asked of any host, so these follow a redirect to another origin. */
 const PORTABLE: ReadonlySet<string> = new Set([
-  "accept", "accept-language", "user-agent", "range",
+  "accept",
+  "accept-language",
+  "user-agent",
+  "range",
   // Dropping a precondition would turn a guarded PUT into a blind one.
-  "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range",
+  "if-match",
+  "if-none-match",
+  "if-modified-since",
+  "if-unmodified-since",
+  "if-range",
   // How an event stream is taken up again (HTML, "server-sent events").
   "last-event-id",
 ]);
 const TO_SELLER: ReadonlySet<string> = new Set([...PORTABLE, "content-type", "content-language", "idempotency-key"]);
 /** `x-*` passes, except what names a hop, an address or another method, and what carries somebody's credential. */
-const X_TO_SELLER_NOT = /^x-(?:forwarded|real-ip|client-ip|cluster-client-ip|true-client|remote|original|rewrite|proxy|host|http-method|method-override|accel|sendfile|envoy|cf-)|authorization|macaroon|cookie|preimage/u;
+const X_TO_SELLER_NOT =
+  /^x-(?:forwarded|real-ip|client-ip|cluster-client-ip|true-client|remote|original|rewrite|proxy|host|http-method|method-override|accel|sendfile|envoy|cf-)|authorization|macaroon|cookie|preimage/u;
 /** A key of this service, put into a header by mistake, would hand the wallet to the seller. */
 const OUR_KEY = /\blw[kao]\.[a-z0-9-]{1,40}\./u;
 
 const TO_CALLER: ReadonlySet<string> = new Set([
-  "content-type", "content-language", "content-disposition", "content-range", "content-location", "accept-ranges", "etag", "last-modified",
-  "date", "link", "location", "retry-after", "allow", "ratelimit", "ratelimit-policy", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset",
+  "content-type",
+  "content-language",
+  "content-disposition",
+  "content-range",
+  "content-location",
+  "accept-ranges",
+  "etag",
+  "last-modified",
+  "date",
+  "link",
+  "location",
+  "retry-after",
+  "allow",
+  "ratelimit",
+  "ratelimit-policy",
+  "ratelimit-limit",
+  "ratelimit-remaining",
+  "ratelimit-reset",
 ]);
 const X_TO_CALLER_NOT = /^x-(?:accel|sendfile|forwarded|lightning|middleware)|authorization|macaroon|cookie|preimage|invoice/u;
 
@@ -66,13 +90,17 @@ export function portableHeaders(headers: readonly HeaderPair[]): readonly Header
  * @param secret the credential sent; a header that echoes any part of it is dropped (invariant 9)
  * @param bodiless the answer has no body (HEAD, 204, 304), so its Content-Length describes another one and may pass
  */
-export function headersForCaller(headers: Headers, { secret, bodiless }: { readonly secret: string | null; readonly bodiless: boolean }): Headers {
+export function headersForCaller(
+  headers: Headers,
+  { secret, bodiless }: { readonly secret: string | null; readonly bodiless: boolean },
+): Headers {
   const passed = new Headers();
   const pairs = [...headers];
   const hop = namedByConnection(pairs);
   for (const [rawName, value] of pairs) {
     const name = rawName.toLowerCase();
-    const allowed = TO_CALLER.has(name) || (name === "content-length" && bodiless) || (name.startsWith("x-") && !X_TO_CALLER_NOT.test(name));
+    const allowed =
+      TO_CALLER.has(name) || (name === "content-length" && bodiless) || (name.startsWith("x-") && !X_TO_CALLER_NOT.test(name));
     if (allowed && !hop.has(name) && !echoes(value, secret)) passed.append(name, value);
   }
   return passed;
@@ -85,7 +113,9 @@ export function echoes(text: string, secret: string | null): boolean {
   const colon = line.lastIndexOf(":");
   const haystack = text.toLowerCase();
   const decoded = haystack.replace(/%([0-9a-f]{2})/gu, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)).toLowerCase());
-  return [line.slice(0, colon), line.slice(colon + 1)].some((part) => part !== "" && (haystack.includes(part.toLowerCase()) || decoded.includes(part.toLowerCase())));
+  return [line.slice(0, colon), line.slice(colon + 1)].some(
+    (part) => part !== "" && (haystack.includes(part.toLowerCase()) || decoded.includes(part.toLowerCase())),
+  );
 }
 
 /** RFC 9110 section 7.6.1: what `Connection` names is hop-by-hop too. */

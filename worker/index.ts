@@ -32,7 +32,10 @@ function payerOf(env: Env, walletId: string): Payer {
   return httpExecutor({ ...executor, network, walletId, fetch: (url, init) => fetch(url, init) });
 }
 
-export class Wallet extends walletObject<Env>((env, owner, walletId) => ({ payer: payerOf(env, walletId), control: embeddedControlPlane(env.CONTROL_PLANE, owner) })) {}
+export class Wallet extends walletObject<Env>((env, owner, walletId) => ({
+  payer: payerOf(env, walletId),
+  control: embeddedControlPlane(env.CONTROL_PLANE, owner),
+})) {}
 
 const app = createApp();
 const random = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
@@ -50,7 +53,13 @@ function openDoor(env: Env, config: Config, ctx: ExecutionContext): Door {
       const keks = await webCryptoKeks(env);
       if (!keks.ok) return keks;
       const ports = { cipher: nodeCipher, kek: keks.value.current, random, age: agePorts };
-      return makeCustody(ports, binding, mnemonic === null ? { kind: "create", words: 12 } : { kind: "import", mnemonic }, clock.now(), recipient);
+      return makeCustody(
+        ports,
+        binding,
+        mnemonic === null ? { kind: "create", words: 12 } : { kind: "import", mnemonic },
+        clock.now(),
+        recipient,
+      );
     },
     backupOf: async (envelope, binding, recipient) => {
       const keks = await webCryptoKeks(env);

@@ -15,14 +15,18 @@ function keyHash(door: Door, owner: string, keyId: string, role: KeyRole): Promi
   return door.control(owner).operatorKeyHash(keyId);
 }
 
-const only = (...kinds: readonly Principal["kind"][]): MiddlewareHandler<DoorEnv> => async (c, next) => {
-  const door = c.env.door;
-  const principal = await resolvePrincipal(c.req.raw.headers.get("authorization"), (owner, keyId, role) => keyHash(door, owner, keyId, role));
-  if (principal === null) return problemResponse("unauthorized");
-  if (!kinds.includes(principal.kind)) return problemResponse("forbidden");
-  c.set("principal", principal);
-  return next();
-};
+const only =
+  (...kinds: readonly Principal["kind"][]): MiddlewareHandler<DoorEnv> =>
+  async (c, next) => {
+    const door = c.env.door;
+    const principal = await resolvePrincipal(c.req.raw.headers.get("authorization"), (owner, keyId, role) =>
+      keyHash(door, owner, keyId, role),
+    );
+    if (principal === null) return problemResponse("unauthorized");
+    if (!kinds.includes(principal.kind)) return problemResponse("forbidden");
+    c.set("principal", principal);
+    return next();
+  };
 
 export const agentOnly = only("agent");
 export const operatorOnly = only("operator");
@@ -60,7 +64,10 @@ export const limited: MiddlewareHandler<DoorEnv> = (c, next) => {
   const { requestMaxBytes } = c.env.door.config;
   let limit = limits.get(requestMaxBytes);
   if (limit === undefined) {
-    limit = bodyLimit({ maxSize: requestMaxBytes, onError: () => problemResponse("request_too_large", `the body may have ${requestMaxBytes} bytes`) });
+    limit = bodyLimit({
+      maxSize: requestMaxBytes,
+      onError: () => problemResponse("request_too_large", `the body may have ${requestMaxBytes} bytes`),
+    });
     limits.set(requestMaxBytes, limit);
   }
   return limit(c, next);
@@ -88,23 +95,33 @@ export function wordFault(issues: readonly Fault[], whole: string): string {
 
 /** Body in JSON, within the cap, of this shape; `c.req.valid("json")` has it. */
 export const body = <S extends StandardSchemaV1>(schema: S) =>
-  [limited, jsonOnly, sValidator("json", schema, (result) => (result.success ? undefined : problemResponse("invalid_request", wordFault(result.error, "body"))))] as const;
+  [
+    limited,
+    jsonOnly,
+    sValidator("json", schema, (result) =>
+      result.success ? undefined : problemResponse("invalid_request", wordFault(result.error, "body")),
+    ),
+  ] as const;
 
 /** As {@link body}, where everything in it may be left out: then the whole body may be, and its type with it. */
-export const optionalBody = <T extends object>(schema: StandardSchemaV1<T, T>): MiddlewareHandler<DoorEnv, string, { in: { json: T }; out: { json: T } }> => async (c, next) => {
-  // An empty body may come as none, or as a stream without a byte: that is the engine's choice.
-  if (!c.req.raw.headers.has("content-type") && (await readBody(c.req.raw, 0)).ok) {
-    const empty = await schema["~standard"].validate({});
-    if (empty.issues === undefined) c.req.addValidatedData("json", empty.value);
+export const optionalBody =
+  <T extends object>(schema: StandardSchemaV1<T, T>): MiddlewareHandler<DoorEnv, string, { in: { json: T }; out: { json: T } }> =>
+  async (c, next) => {
+    // An empty body may come as none, or as a stream without a byte: that is the engine's choice.
+    if (!c.req.raw.headers.has("content-type") && (await readBody(c.req.raw, 0)).ok) {
+      const empty = await schema["~standard"].validate({});
+      if (empty.issues === undefined) c.req.addValidatedData("json", empty.value);
+      return next();
+    }
+    for (const check of body(schema)) {
+      let passed = false;
+      const answer = await (check as MiddlewareHandler<DoorEnv>)(c, async () => void (passed = true));
+      if (!passed) return answer;
+    }
     return next();
-  }
-  for (const check of body(schema)) {
-    let passed = false;
-    const answer = await (check as MiddlewareHandler<DoorEnv>)(c, async () => void (passed = true));
-    if (!passed) return answer;
-  }
-  return next();
-};
+  };
 
 export const query = <S extends StandardSchemaV1>(schema: S) =>
-  sValidator("query", schema, (result) => (result.success ? undefined : problemResponse("invalid_request", wordFault(result.error, "query"))));
+  sValidator("query", schema, (result) =>
+    result.success ? undefined : problemResponse("invalid_request", wordFault(result.error, "query")),
+  );

@@ -8,5 +8,6 @@ export const absentPayer: Payer = {
   pay: () => Promise.resolve({ kind: "failed", code: "backend_unavailable", definite: true }),
   lookup: () => Promise.resolve({ kind: "unknown", reason: "no payment backend is configured" }),
   cancel: () => Promise.resolve("cannot_fence"),
-  status: () => Promise.resolve({ backend: "http-executor", online: false, spendableMsat: null, network: null, lastPaymentAt: null, version: null }),
+  status: () =>
+    Promise.resolve({ backend: "http-executor", online: false, spendableMsat: null, network: null, lastPaymentAt: null, version: null }),
 };

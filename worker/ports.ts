@@ -34,7 +34,13 @@ export const clock: FlowPorts["clock"] = {
   },
 };
 
-export function flowPorts(namespace: WalletNamespace, config: Config, waitUntil: (work: Promise<unknown>) => void, owner: string, walletId: string): FlowPorts {
+export function flowPorts(
+  namespace: WalletNamespace,
+  config: Config,
+  waitUntil: (work: Promise<unknown>) => void,
+  owner: string,
+  walletId: string,
+): FlowPorts {
   const wallet = (): WalletStub => walletStub(namespace, owner, walletId);
   return {
     wallet: {
@@ -42,11 +48,19 @@ export function flowPorts(namespace: WalletNamespace, config: Config, waitUntil:
       pay: (request) => wallet().pay(request),
       quote: (request) => wallet().quote(request),
       conclude: (auth, purchaseId, conclusion) => wallet().conclude(auth, purchaseId, conclusion),
-      delivered: (auth, records) => deliveries.add(walletObjectName(owner, walletId), auth, records, clock, (by, batch) => wallet().delivered(by, batch)),
+      delivered: (auth, records) =>
+        deliveries.add(walletObjectName(owner, walletId), auth, records, clock, (by, batch) => wallet().delivered(by, batch)),
     },
     // `no-store`: what was paid for must not be answered from, or kept in, a cache that others share (invariant 16).
     fetch: (url, { method, headers, body, signal }) =>
-      fetch(url, { method, headers: headers.map(([name, value]): [string, string] => [name, value]), body, signal, redirect: "manual", cache: "no-store" }),
+      fetch(url, {
+        method,
+        headers: headers.map(([name, value]): [string, string] => [name, value]),
+        body,
+        signal,
+        redirect: "manual",
+        cache: "no-store",
+      }),
     clock,
     random: { uuid: () => crypto.randomUUID() },
     waitUntil,

@@ -13,7 +13,8 @@ export interface Preview {
   readonly truncated: boolean;
 }
 
-const TEXTUAL = /^(?:text\/[^;]+|application\/(?:json|jsonl|x-ndjson|xml|javascript|yaml|x-yaml|x-www-form-urlencoded|problem\+json|[^;]+\+(?:json|xml|yaml)))[ \t]*(?:;|$)/iu;
+const TEXTUAL =
+  /^(?:text\/[^;]+|application\/(?:json|jsonl|x-ndjson|xml|javascript|yaml|x-yaml|x-www-form-urlencoded|problem\+json|[^;]+\+(?:json|xml|yaml)))[ \t]*(?:;|$)/iu;
 
 /** @param maxChars in UTF-16 units; a pair of surrogates is never halved */
 export async function preview({ headers, body }: Pick<SellerResponse, "headers" | "body">, maxChars = 4000): Promise<Preview> {

@@ -9,7 +9,12 @@ const nobody = (): Promise<string | null> => Promise.resolve(null);
 
 test("a new agent key reads back as the agent it names", () => {
   const key = newAgentKey((length) => new Uint8Array(length).fill(9), "some-owner", WALLET);
-  expect(readKey(`Bearer ${key.text}`)).toEqual({ kind: "agent", owner: "some-owner", walletId: WALLET, auth: { kind: "agent_key", keyId: key.keyId, secret: key.text.split(".").at(-1) } });
+  expect(readKey(`Bearer ${key.text}`)).toEqual({
+    kind: "agent",
+    owner: "some-owner",
+    walletId: WALLET,
+    auth: { kind: "agent_key", keyId: key.keyId, secret: key.text.split(".").at(-1) },
+  });
   expect(key.hash).toBe(secretHash(key.text.split(".").at(-1) ?? ""));
 });
 
@@ -28,28 +33,52 @@ test("an approver's key resolves against approvers' hashes and an operator's aga
 test("a new operator key resolves against its stored hash, and against no other", async () => {
   const key = newOperatorKey((length) => new Uint8Array(length).fill(5), "main");
   const asked: string[] = [];
-  const stored = (hash: string | null) => (owner: string, keyId: string): Promise<string | null> => {
-    asked.push(`${owner}/${keyId}`);
-    return Promise.resolve(hash);
-  };
+  const stored =
+    (hash: string | null) =>
+    (owner: string, keyId: string): Promise<string | null> => {
+      asked.push(`${owner}/${keyId}`);
+      return Promise.resolve(hash);
+    };
   expect(await resolvePrincipal(`bearer ${key.text}`, stored(key.hash))).toEqual({ kind: "operator", owner: "main", keyId: key.keyId });
-  for (const hash of [null, "", "0".repeat(64), secretHash("x"), key.hash.toUpperCase(), `${key.hash} `]) expect(await resolvePrincipal(`Bearer ${key.text}`, stored(hash))).toBeNull();
+  for (const hash of [null, "", "0".repeat(64), secretHash("x"), key.hash.toUpperCase(), `${key.hash} `])
+    expect(await resolvePrincipal(`Bearer ${key.text}`, stored(hash))).toBeNull();
   expect(new Set(asked)).toEqual(new Set([`main/${key.keyId}`]));
 });
 
 test.each([
-  null, "", "Bearer", "Bearer ", `Basic lwo.main.root.${SECRET}`, `lwo.main.root.${SECRET}`, `Bearer lwo.main.root.${SECRET} `, `Bearer  lwo.main.root.${SECRET}`,
-  `Bearer lwa.main.root.${SECRET}.x`, `Bearer lwa.main.${WALLET}.abcdefghijkl.${SECRET}`, `Bearer lwx.main.root.${SECRET}`, `Bearer lwo.Main.root.${SECRET}`, `Bearer lwo..root.${SECRET}`, `Bearer lwo.${"a".repeat(41)}.root.${SECRET}`,
-  `Bearer lwo.a/b.root.${SECRET}`, `Bearer lwo.main.roo.${SECRET}`, `Bearer lwo.main.root.${SECRET}=`, `Bearer lwo.main.root.${SECRET}.x`,
-  `Bearer lwk.main.w_0123456789ABCDEF.abcdefghijkl.${SECRET}`, `Bearer lwk.main.w_0123.abcdefghijkl.${SECRET}`, `Bearer lwk.main.${WALLET}.abc.${SECRET}`,
-  `Bearer lwk.main.${WALLET}.abcdefghijkl`, `Bearer lwo.main.root.${SECRET}, Bearer lwo.main.root.${SECRET}`,
+  null,
+  "",
+  "Bearer",
+  "Bearer ",
+  `Basic lwo.main.root.${SECRET}`,
+  `lwo.main.root.${SECRET}`,
+  `Bearer lwo.main.root.${SECRET} `,
+  `Bearer  lwo.main.root.${SECRET}`,
+  `Bearer lwa.main.root.${SECRET}.x`,
+  `Bearer lwa.main.${WALLET}.abcdefghijkl.${SECRET}`,
+  `Bearer lwx.main.root.${SECRET}`,
+  `Bearer lwo.Main.root.${SECRET}`,
+  `Bearer lwo..root.${SECRET}`,
+  `Bearer lwo.${"a".repeat(41)}.root.${SECRET}`,
+  `Bearer lwo.a/b.root.${SECRET}`,
+  `Bearer lwo.main.roo.${SECRET}`,
+  `Bearer lwo.main.root.${SECRET}=`,
+  `Bearer lwo.main.root.${SECRET}.x`,
+  `Bearer lwk.main.w_0123456789ABCDEF.abcdefghijkl.${SECRET}`,
+  `Bearer lwk.main.w_0123.abcdefghijkl.${SECRET}`,
+  `Bearer lwk.main.${WALLET}.abc.${SECRET}`,
+  `Bearer lwk.main.${WALLET}.abcdefghijkl`,
+  `Bearer lwo.main.root.${SECRET}, Bearer lwo.main.root.${SECRET}`,
 ])("%j is no key", async (text) => {
   expect(readKey(text)).toBeNull();
   expect(await resolvePrincipal(text, nobody)).toBeNull();
 });
 
 test("reading never throws, and whatever it accepts makes an object name with exactly one slash", () => {
-  const part = fc.oneof(fc.string({ maxLength: 50 }), fc.constantFrom("lwk", "lwo", "lwa", "main", WALLET, "root", "abcdefghijkl", SECRET, "a/b", "../x"));
+  const part = fc.oneof(
+    fc.string({ maxLength: 50 }),
+    fc.constantFrom("lwk", "lwo", "lwa", "main", WALLET, "root", "abcdefghijkl", SECRET, "a/b", "../x"),
+  );
   fc.assert(
     fc.property(fc.array(part, { maxLength: 6 }), (parts) => {
       const key = readKey(`Bearer ${parts.join(".")}`);
@@ -77,5 +106,7 @@ test("ids are base36 without a favourite character", () => {
 
 test("bytes that would favour a character are thrown away", () => {
   const bytes = [...Array<number>(20).fill(255), ...Array<number>(12).fill(251), 1, 2, 3, 4];
-  expect(newWalletId((length) => Uint8Array.from(bytes.splice(0, length).concat(Array<number>(length).fill(0)).slice(0, length)))).toBe(`w_${"z".repeat(12)}1234`);
+  expect(newWalletId((length) => Uint8Array.from(bytes.splice(0, length).concat(Array<number>(length).fill(0)).slice(0, length)))).toBe(
+    `w_${"z".repeat(12)}1234`,
+  );
 });

@@ -77,7 +77,10 @@ export function readKey(authorization: string | null): Agent | RoleKey | null {
  * as a wrong one.
  * @param storedHash hex sha256 of that key's secret, or null; rejects when the control plane cannot be asked
  */
-export async function resolvePrincipal(authorization: string | null, storedHash: (owner: string, keyId: string, role: KeyRole) => Promise<string | null>): Promise<Principal | null> {
+export async function resolvePrincipal(
+  authorization: string | null,
+  storedHash: (owner: string, keyId: string, role: KeyRole) => Promise<string | null>,
+): Promise<Principal | null> {
   const key = readKey(authorization);
   if (key === null || key.kind === "agent") return key;
   const hash = (await storedHash(key.owner, key.keyId, key.role)) ?? UNKNOWN_KEY_HASH;

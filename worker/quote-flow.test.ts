@@ -5,7 +5,17 @@ import { CALL, CHALLENGE, credential, DEMAND, FETCH, world, type Script, type Wo
 import type { FetchCall, QuoteFlowAnswer } from "./flow-types.ts";
 import { quoteFlow } from "./flow.ts";
 
-const QUOTE: Quote = { origin: "https://seller.example", amountMsat: msat(21_000), maxFeeMsat: msat(5000), expiresAt: 1, scope: "joke", binding: "verified", description: "L402", allowed: true, code: null };
+const QUOTE: Quote = {
+  origin: "https://seller.example",
+  amountMsat: msat(21_000),
+  maxFeeMsat: msat(5000),
+  expiresAt: 1,
+  scope: "joke",
+  binding: "verified",
+  description: "L402",
+  allowed: true,
+  code: null,
+};
 
 async function ask(script: Script, call: Partial<FetchCall> = {}): Promise<World & { readonly answer: QuoteFlowAnswer }> {
   const w = world(script);
@@ -14,7 +24,10 @@ async function ask(script: Script, call: Partial<FetchCall> = {}): Promise<World
 
 describe("a quote", () => {
   test("asks the seller and the object, pays nothing and binds no idempotency key", async () => {
-    const { answer, opens, quotes, pays } = await ask({ seller: () => DEMAND(), quote: [{ kind: "quote", purchaseId: "p-1", quote: QUOTE }] }, { idempotencyKey: "k" });
+    const { answer, opens, quotes, pays } = await ask(
+      { seller: () => DEMAND(), quote: [{ kind: "quote", purchaseId: "p-1", quote: QUOTE }] },
+      { idempotencyKey: "k" },
+    );
     expect(answer).toEqual({ kind: "quote", purchaseId: "p-1", quote: QUOTE });
     expect(quotes).toMatchObject([{ purchaseId: "p-1", challenge: CHALLENGE, refusedCredentialId: null }]);
     expect([opens[0]?.idempotencyKey, pays]).toEqual([null, []]);
@@ -44,13 +57,25 @@ describe("a quote", () => {
   test.each<[string, Script, string]>([
     ["an unreachable seller", { seller: () => new Error("x") }, "seller_unreachable"],
     ["a missing challenge", { seller: () => DEMAND(402, null) }, "challenge_missing"],
-    ["a refused redirect", { seller: () => new Response(null, { status: 302, headers: { location: "http://a.example/" } }) }, "redirect_refused"],
+    [
+      "a refused redirect",
+      { seller: () => new Response(null, { status: 302, headers: { location: "http://a.example/" } }) },
+      "redirect_refused",
+    ],
     ["endless redirects", { seller: () => new Response(null, { status: 302, headers: { location: "/b" } }) }, "redirect_refused"],
     ["a lost open", { open: [new Error("lost")] }, "backend_unavailable"],
     ["a lost quote", { seller: () => DEMAND(), quote: [new Error("lost")] }, "backend_unavailable"],
-    ["a refused open", { open: [{ kind: "refused", code: "wallet_disabled", detail: "d", purchaseId: "p-1", receiptId: null }] }, "wallet_disabled"],
+    [
+      "a refused open",
+      { open: [{ kind: "refused", code: "wallet_disabled", detail: "d", purchaseId: "p-1", receiptId: null }] },
+      "wallet_disabled",
+    ],
     ["a pending open", { open: [{ kind: "pending", code: "payment_pending", purchaseId: "p-1", leaderId: "p-1" }] }, "payment_pending"],
-    ["a refused challenge", { seller: () => DEMAND(), quote: [{ kind: "refused", code: "challenge_malformed", detail: "d", purchaseId: "p-1", receiptId: "r" }] }, "challenge_malformed"],
+    [
+      "a refused challenge",
+      { seller: () => DEMAND(), quote: [{ kind: "refused", code: "challenge_malformed", detail: "d", purchaseId: "p-1", receiptId: "r" }] },
+      "challenge_malformed",
+    ],
   ])("that meets %s is a problem without secrets", async (_, script, code) => {
     const { answer } = await ask(script);
     expect(answer).toMatchObject({ kind: "problem", code });

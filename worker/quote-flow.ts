@@ -50,7 +50,15 @@ async function inquire(run: Run): Promise<Inquiry> {
     }
     case "none": {
       const { status, headers } = response;
-      const hop = hopOf({ status, location: headers.get("location"), method: call.method, from: url, hopsLeft, localHosts: ports.localHosts, secret: null });
+      const hop = hopOf({
+        status,
+        location: headers.get("location"),
+        method: call.method,
+        from: url,
+        hopsLeft,
+        localHosts: ports.localHosts,
+        secret: null,
+      });
       if (hop.kind === "refuse") return fail(run, "redirect_refused", `status ${status}: ${hop.why}`);
       await line.conclude({ kind: "free", status });
       return hop.kind === "follow" ? { kind: "moved", to: hop.url } : { kind: "no_payment_needed", purchaseId, because: "free" };

@@ -28,7 +28,10 @@ export async function receiptsAnswer(read: ReadPage, asked: ReceiptsAsked, accep
   return new Response(stream(read, first.value), { headers: { "content-type": "application/jsonl", "cache-control": "no-store" } });
 }
 
-function stream(read: ReadPage, first: { readonly receipts: readonly ReceiptRecord[]; readonly next: number | null }): ReadableStream<Uint8Array> {
+function stream(
+  read: ReadPage,
+  first: { readonly receipts: readonly ReceiptRecord[]; readonly next: number | null },
+): ReadableStream<Uint8Array> {
   const utf8 = new TextEncoder();
   let page = first;
   let pages = 0;

@@ -25,7 +25,12 @@ export async function redeem(run: Run, credential: Credential, limits: FetchLimi
   if (isRefusal(asked)) {
     // Its new challenge stays here: who follows it pays twice (invariant 9).
     discard(asked.response);
-    return unfulfilled(run, credential, asked.response.status, `The seller was paid and then refused the credential (${asked.response.status})`);
+    return unfulfilled(
+      run,
+      credential,
+      asked.response.status,
+      `The seller was paid and then refused the credential (${asked.response.status})`,
+    );
   }
   return serve(run, asked, credential, limits);
 }

@@ -16,17 +16,37 @@ async function buy(script: Script, call: Partial<FetchCall> = {}): Promise<World
 
 describe("a redirect without a credential", () => {
   test.each([301, 302, 303, 307, 308])("%i is a new purchase at the new address", async (status) => {
-    const { answer, opens, conclusions, visits } = await buy({ seller: (_u, _i, visit) => (visit === 1 ? to("/next#part", status) : new Response("there")) });
+    const { answer, opens, conclusions, visits } = await buy({
+      seller: (_u, _i, visit) => (visit === 1 ? to("/next#part", status) : new Response("there")),
+    });
     expect(answer).toMatchObject({ kind: "answer", status: "free", purchaseId: "p-2" });
-    expect(opens.map(({ purchaseId, url }) => [purchaseId, url])).toEqual([["p-1", CALL.url], ["p-2", "https://seller.example/next"]]);
-    expect(conclusions.map(({ conclusion }) => conclusion)).toEqual([{ kind: "free", status }, { kind: "free", status: 200 }]);
+    expect(opens.map(({ purchaseId, url }) => [purchaseId, url])).toEqual([
+      ["p-1", CALL.url],
+      ["p-2", "https://seller.example/next"],
+    ]);
+    expect(conclusions.map(({ conclusion }) => conclusion)).toEqual([
+      { kind: "free", status },
+      { kind: "free", status: 200 },
+    ]);
     expect(visits).toHaveLength(2);
   });
 
   test("the next address may be refused by policy, and then it is not visited", async () => {
-    const refused = { kind: "refused", code: "host_not_allowlisted", detail: "evil.example:443", purchaseId: "p-2", receiptId: "r" } as const;
+    const refused = {
+      kind: "refused",
+      code: "host_not_allowlisted",
+      detail: "evil.example:443",
+      purchaseId: "p-2",
+      receiptId: "r",
+    } as const;
     const { answer, visits } = await buy({ open: [FETCH(), refused], seller: () => to("https://evil.example/") });
-    expect(answer).toEqual({ kind: "problem", code: "host_not_allowlisted", detail: "evil.example:443", purchaseId: "p-2", receiptId: "r" });
+    expect(answer).toEqual({
+      kind: "problem",
+      code: "host_not_allowlisted",
+      detail: "evil.example:443",
+      purchaseId: "p-2",
+      receiptId: "r",
+    });
     expect(visits).toHaveLength(1);
   });
 
@@ -48,7 +68,10 @@ describe("a redirect without a credential", () => {
     const localHosts = ["127.0.0.1:8080"];
     const { answer } = await buy({ localHosts, seller: () => to("http://127.0.0.1:8080/") });
     expect(answer).toMatchObject({ code: "redirect_refused" });
-    const local = await buy({ localHosts, seller: (_u, _i, visit) => (visit === 1 ? to("/b") : new Response("x")) }, { url: "http://127.0.0.1:8080/a" });
+    const local = await buy(
+      { localHosts, seller: (_u, _i, visit) => (visit === 1 ? to("/b") : new Response("x")) },
+      { url: "http://127.0.0.1:8080/a" },
+    );
     expect(local.answer).toMatchObject({ status: "free" });
   });
 
@@ -65,8 +88,15 @@ describe("a redirect without a credential", () => {
   });
 
   test("a resumed call pays nothing at the address it is led to, and takes up no purchase there", async () => {
-    const { opens } = await buy({ seller: (_u, _i, visit) => (visit <= 2 ? to(`/${visit}`) : new Response("x")) }, { resume: "p-0", maxMsat: msat(9_000) });
-    expect(opens.map(({ resume, maxMsat }) => [resume, maxMsat])).toEqual([["p-0", 9_000], [null, 0], [null, 0]]);
+    const { opens } = await buy(
+      { seller: (_u, _i, visit) => (visit <= 2 ? to(`/${visit}`) : new Response("x")) },
+      { resume: "p-0", maxMsat: msat(9_000) },
+    );
+    expect(opens.map(({ resume, maxMsat }) => [resume, maxMsat])).toEqual([
+      ["p-0", 9_000],
+      [null, 0],
+      [null, 0],
+    ]);
   });
 
   test("one without a Location is an answer", async () => {
@@ -76,7 +106,13 @@ describe("a redirect without a credential", () => {
 
   test("what was meant for one origin stays there, and the idempotency key is another for each address, alike when sent again", async () => {
     const script: Script = { seller: (_u, _i, visit) => (visit === 1 ? to("https://other.example/") : new Response("x")) };
-    const call = { headers: [["X-Api-Key", "k"], ["Accept", "a"]], idempotencyKey: "key" } as const;
+    const call = {
+      headers: [
+        ["X-Api-Key", "k"],
+        ["Accept", "a"],
+      ],
+      idempotencyKey: "key",
+    } as const;
     const { opens, visits } = await buy(script, call);
     expect(visits[1]?.init.headers.map(([name]) => name)).toEqual(["accept", "idempotency-key"]);
     expect(opens[0]?.idempotencyKey).toBe("key");
@@ -89,8 +125,10 @@ describe("a redirect without a credential", () => {
 
 describe("a redirect given to a credential", () => {
   /** Pays at the first address, which then redirects. */
-  const first = (next: (init: Parameters<NonNullable<Script["seller"]>>[1]) => Response): NonNullable<Script["seller"]> => (url, init) =>
-    url === CALL.url ? (sentCredential(init) === undefined ? DEMAND() : to("/next")) : next(init);
+  const first =
+    (next: (init: Parameters<NonNullable<Script["seller"]>>[1]) => Response): NonNullable<Script["seller"]> =>
+    (url, init) =>
+      url === CALL.url ? (sentCredential(init) === undefined ? DEMAND() : to("/next")) : next(init);
 
   test("invariant 16: is followed without the credential, and fulfils the first purchase when the end is good", async () => {
     const { answer, visits, deliveries, conclusions } = await buy({ seller: first(() => new Response("there")) });
@@ -102,14 +140,23 @@ describe("a redirect given to a credential", () => {
 
   test("costs the sum when both addresses are paid, and the first narrows the caller's limit", async () => {
     const second = { kind: "credential", credential: { ...credential("c-2", "paid"), spentMsat: msat(500) }, limits: LIMITS } as const;
-    const { answer, opens } = await buy({ pay: [PAID, second], seller: first((init) => (sentCredential(init) === undefined ? DEMAND() : new Response("x"))) }, { maxMsat: msat(30_000) });
+    const { answer, opens } = await buy(
+      { pay: [PAID, second], seller: first((init) => (sentCredential(init) === undefined ? DEMAND() : new Response("x"))) },
+      { maxMsat: msat(30_000) },
+    );
     expect(answer).toMatchObject({ status: "paid", purchaseId: "p-2", receiptId: "rcpt_c-2", spentMsat: 22_000 });
     expect(opens.map(({ maxMsat }) => maxMsat)).toEqual([30_000, 8_500]);
   });
 
   test("is unfulfilled when the end is a 404", async () => {
     const { answer, conclusions } = await buy({ seller: first(() => new Response("none", { status: 404 })) });
-    expect(answer).toMatchObject({ kind: "answer", status: "paid_unfulfilled", purchaseId: "p-1", spentMsat: 21_500, response: { status: 404 } });
+    expect(answer).toMatchObject({
+      kind: "answer",
+      status: "paid_unfulfilled",
+      purchaseId: "p-1",
+      spentMsat: 21_500,
+      response: { status: 404 },
+    });
     expect(conclusions).toContainEqual({ purchaseId: "p-1", conclusion: { kind: "unfulfilled", credentialId: "c-paid", status: 302 } });
   });
 
@@ -125,21 +172,35 @@ describe("a redirect given to a credential", () => {
     const old = credential("c-old", "cached");
     const good = await buy({ open: [FETCH(old), FETCH()], seller: (_u, _i, visit) => (visit === 1 ? to("/next") : new Response("x")) });
     expect(good.answer).toMatchObject({ status: "cached", purchaseId: "p-1", receiptId: "rcpt_c-old", spentMsat: 0 });
-    const bad = await buy({ open: [FETCH(old), FETCH()], seller: (_u, _i, visit) => (visit === 1 ? to("/next") : new Response("x", { status: 500 })) });
+    const bad = await buy({
+      open: [FETCH(old), FETCH()],
+      seller: (_u, _i, visit) => (visit === 1 ? to("/next") : new Response("x", { status: 500 })),
+    });
     expect(bad.answer).toMatchObject({ status: "cached", response: { status: 500 } });
     expect(bad.conclusions.map(({ purchaseId }) => purchaseId)).toEqual(["p-2"]);
-    expect(bad.deliveries).toContainEqual({ purchaseId: "p-1", credentialId: "c-old", status: 302, bytes: 0, sha256: null, complete: false });
+    expect(bad.deliveries).toContainEqual({
+      purchaseId: "p-1",
+      credentialId: "c-old",
+      status: 302,
+      bytes: 0,
+      sha256: null,
+      complete: false,
+    });
   });
 
   test("not followed after payment is paid_unfulfilled, and names no target", async () => {
-    const { answer, conclusions } = await buy({ seller: (_u, init) => (sentCredential(init) === undefined ? DEMAND() : to("http://secret-target.example/path")) });
+    const { answer, conclusions } = await buy({
+      seller: (_u, init) => (sentCredential(init) === undefined ? DEMAND() : to("http://secret-target.example/path")),
+    });
     expect(answer).toMatchObject({ kind: "problem", code: "paid_unfulfilled" });
     expect(JSON.stringify(answer)).not.toContain("secret-target");
     expect(conclusions).toMatchObject([{ conclusion: { kind: "unfulfilled", status: 302 } }]);
   });
 
   test("invariant 9: a Location that holds the credential is not followed, so it is journalled nowhere", async () => {
-    const { answer, opens } = await buy({ seller: (_u, init) => (sentCredential(init) === undefined ? DEMAND() : to(`/next?proof=${PREIMAGE}`)) });
+    const { answer, opens } = await buy({
+      seller: (_u, init) => (sentCredential(init) === undefined ? DEMAND() : to(`/next?proof=${PREIMAGE}`)),
+    });
     expect(answer).toMatchObject({ code: "paid_unfulfilled" });
     expect(opens).toHaveLength(1);
     expect(JSON.stringify(answer)).not.toContain(PREIMAGE);

@@ -22,10 +22,12 @@ describe("a lost call", () => {
       const clock = new FakeClock();
       const start = clock.now();
       const at: number[] = [];
-      const reply = await clock.drive(persist(clock, "purchase", 1000, async () => {
-        at.push(clock.now() - start);
-        throw new Error("lost");
-      }));
+      const reply = await clock.drive(
+        persist(clock, "purchase", 1000, async () => {
+          at.push(clock.now() - start);
+          throw new Error("lost");
+        }),
+      );
       expect(reply).toEqual({ kind: "lost" });
       return at;
     };

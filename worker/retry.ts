@@ -71,6 +71,8 @@ export function mayRepeat(error: unknown): boolean {
 }
 
 function flagsOf(error: object): Record<"overloaded" | "durableObjectReset" | "retryable" | "remote", unknown> {
-  const { overloaded, durableObjectReset, retryable, remote } = error as Partial<Record<"overloaded" | "durableObjectReset" | "retryable" | "remote", unknown>>;
+  const { overloaded, durableObjectReset, retryable, remote } = error as Partial<
+    Record<"overloaded" | "durableObjectReset" | "retryable" | "remote", unknown>
+  >;
   return { overloaded, durableObjectReset, retryable, remote };
 }

@@ -13,5 +13,7 @@ export type RuleResult = { readonly ok: true; readonly policy: Policy } | { read
 /** A policy for another network could never pay anything; better said now than found out at the first purchase. */
 export function policyOf(rule: Rule, network: Network): RuleResult {
   const policy = rule.policy ?? starterPolicy(network, rule.allow ?? []);
-  return policy.network === network ? { ok: true, policy } : { ok: false, detail: `policy.network: Expected ${network}, this Worker's network` };
+  return policy.network === network
+    ? { ok: true, policy }
+    : { ok: false, detail: `policy.network: Expected ${network}, this Worker's network` };
 }

@@ -42,8 +42,10 @@ export function begin(ports: FlowPorts, call: FetchCall, hopsLeft: number): Run 
   const purchaseId = ports.random.uuid();
   const method = call.method.toUpperCase();
   const body = call.body === null || call.body.length === 0 ? null : call.body;
-  if (!METHODS.has(method)) return problem(purchaseId, "invalid_request", "method: not one of GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE");
-  if (body !== null && (method === "GET" || method === "HEAD")) return problem(purchaseId, "invalid_request", `body: a ${method} carries none`);
+  if (!METHODS.has(method))
+    return problem(purchaseId, "invalid_request", "method: not one of GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE");
+  if (body !== null && (method === "GET" || method === "HEAD"))
+    return problem(purchaseId, "invalid_request", `body: a ${method} carries none`);
   const url = normaliseUrl(call.url, ports.localHosts);
   if (!url.ok) return problem(purchaseId, "url_not_allowed", url.detail);
   const sent = { ...call, method, body };
@@ -51,7 +53,10 @@ export function begin(ports: FlowPorts, call: FetchCall, hopsLeft: number): Run 
 }
 
 /** Step 1. @param ties what binds this request to others; a quote has none of it: it must neither take a key nor take up a purchase */
-export function open({ call, url, line }: Run, ties: { readonly idempotencyKey: string | null; readonly resume: string | null }): Promise<Reply<OpenAnswer>> {
+export function open(
+  { call, url, line }: Run,
+  ties: { readonly idempotencyKey: string | null; readonly resume: string | null },
+): Promise<Reply<OpenAnswer>> {
   return line.open({ method: call.method, url: url.url, bodySha256: call.body === null ? null : bytesToHex(sha256(call.body)), ...ties });
 }
 
@@ -61,7 +66,12 @@ export function visit({ ports, call, url }: Run, credential: Credential | null, 
   return ask(ports, url.url, { method: call.method, headers, body: call.body }, limits);
 }
 
-export function problem(purchaseId: string, code: Code, detail: string = ERRORS[code].title, receiptId: string | null = null): ProblemAnswer {
+export function problem(
+  purchaseId: string,
+  code: Code,
+  detail: string = ERRORS[code].title,
+  receiptId: string | null = null,
+): ProblemAnswer {
   return { kind: "problem", code, detail, purchaseId, receiptId };
 }
 
@@ -81,7 +91,11 @@ export function declined(answer: Refusal | Pending): ProblemAnswer {
   switch (answer.kind) {
     case "refused": {
       const { code, detail, purchaseId, receiptId, quote, approvalId } = answer;
-      return { ...problem(purchaseId, code, detail, receiptId), ...(quote === undefined ? {} : { quote }), ...(approvalId === undefined ? {} : { approvalId }) };
+      return {
+        ...problem(purchaseId, code, detail, receiptId),
+        ...(quote === undefined ? {} : { quote }),
+        ...(approvalId === undefined ? {} : { approvalId }),
+      };
     }
     case "pending": {
       const other = answer.leaderId === answer.purchaseId ? "" : ` (under way as purchase ${answer.leaderId})`;

@@ -16,11 +16,24 @@ const LONG_MS = 1000;
 export const isSuccess = (status: number): boolean => status >= 200 && status <= 299;
 
 /** @param credential the one this answer was given to; the seller has not refused it */
-export async function serve(run: Run, { response, whole, startedAt, abort }: Arrived, credential: Credential | null, limits: FetchLimits): Promise<Leg> {
+export async function serve(
+  run: Run,
+  { response, whole, startedAt, abort }: Arrived,
+  credential: Credential | null,
+  limits: FetchLimits,
+): Promise<Leg> {
   const { ports, call, url, line, hopsLeft } = run;
   const { status, headers } = response;
   const secret = credential?.authorization ?? null;
-  const hop = hopOf({ status, location: headers.get("location"), method: call.method, from: url, hopsLeft, localHosts: ports.localHosts, secret });
+  const hop = hopOf({
+    status,
+    location: headers.get("location"),
+    method: call.method,
+    from: url,
+    hopsLeft,
+    localHosts: ports.localHosts,
+    secret,
+  });
   if (hop.kind !== "none") discard(response);
   if (hop.kind === "refuse") return redirectRefused(run, credential, status, hop.why);
   if (hop.kind === "follow") {
@@ -37,9 +50,12 @@ export async function serve(run: Run, { response, whole, startedAt, abort }: Arr
 
   // A 2xx to the credential fulfils; a cached one that met another answer was paid and settled for elsewhere.
   const broken = credential?.status === "paid" && !isSuccess(status);
-  const receiptId = credential === null
-    ? await line.conclude({ kind: "free", status })
-    : broken ? (await line.conclude({ kind: "unfulfilled", credentialId: credential.id, status })) ?? credential.receiptId : credential.receiptId;
+  const receiptId =
+    credential === null
+      ? await line.conclude({ kind: "free", status })
+      : broken
+        ? ((await line.conclude({ kind: "unfulfilled", credentialId: credential.id, status })) ?? credential.receiptId)
+        : credential.receiptId;
 
   if (bodiless) discard(response);
   const guarded = bodiless || response.body === null ? null : guard(response.body, { limits, startedAt, clock: ports.clock, abort });
@@ -57,7 +73,8 @@ export async function serve(run: Run, { response, whole, startedAt, abort }: Arr
   };
 }
 
-const bytesAsBody = (whole: Uint8Array | null): ReadableStream<Uint8Array> | null => (whole === null || whole.length === 0 ? null : new Response(whole).body);
+const bytesAsBody = (whole: Uint8Array | null): ReadableStream<Uint8Array> | null =>
+  whole === null || whole.length === 0 ? null : new Response(whole).body;
 
 /**
  * The delivery record at the end of the body. A new credential that has served is worth telling before the end of a long stream:
@@ -72,7 +89,8 @@ async function report({ ports, line }: Run, credential: Credential | null, statu
 }
 
 async function redirectRefused(run: Run, credential: Credential | null, status: number, why: string): Promise<ProblemAnswer> {
-  if (credential?.status === "paid") return unfulfilled(run, credential, status, `The seller was paid and redirected (${status}), which was not followed: ${why}`);
+  if (credential?.status === "paid")
+    return unfulfilled(run, credential, status, `The seller was paid and redirected (${status}), which was not followed: ${why}`);
   return fail(run, "redirect_refused", `status ${status}: ${why}`);
 }
 

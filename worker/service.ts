@@ -50,14 +50,22 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
   override async fetch(request: Request): Promise<Response> {
     const resolved = this.#caller();
     if (!resolved.ok) return problemResponse(resolved.code, resolved.detail);
-    if (!METHODS.some((method) => method === request.method)) return problemResponse("invalid_request", `method: Expected one of ${METHODS.join(", ")}`);
+    if (!METHODS.some((method) => method === request.method))
+      return problemResponse("invalid_request", `method: Expected one of ${METHODS.join(", ")}`);
     const steering = readSteering(request.headers);
     if (!steering.ok) return problemResponse("invalid_request", steering.detail);
     try {
       const { config } = resolved.caller;
       const body = await readBody(request, config.requestMaxBytes);
       if (!body.ok) return problemResponse("request_too_large", `the body may have ${config.requestMaxBytes} bytes`);
-      const call: FetchCall = { auth: resolved.caller.auth, method: request.method, url: request.url, headers: [...request.headers], body: body.bytes, ...steering.value };
+      const call: FetchCall = {
+        auth: resolved.caller.auth,
+        method: request.method,
+        url: request.url,
+        headers: [...request.headers],
+        body: body.bytes,
+        ...steering.value,
+      };
       return flowResponse(await purchase(this.#ports(resolved.caller), call), config.publicUrl);
     } catch (error) {
       return unexpected(error, { log });
@@ -79,7 +87,8 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
    * the host's option `resume`): it waits for a payment under way, uses its credential, and pays nothing, whatever comes.
    */
   async resume(purchaseId: unknown): Promise<Result<PurchaseView>> {
-    if (typeof purchaseId !== "string" || !PURCHASE_ID.test(purchaseId)) return { ok: false, code: "not_found", detail: "no purchase has such an id" };
+    if (typeof purchaseId !== "string" || !PURCHASE_ID.test(purchaseId))
+      return { ok: false, code: "not_found", detail: "no purchase has such an id" };
     return this.#view((wallet, auth) => wallet.ownPurchase(auth, purchaseId));
   }
 
@@ -120,7 +129,11 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
     return flowPorts(this.env.WALLET, config, (work) => this.ctx.waitUntil(work), owner, walletId);
   }
 
-  async #with<T>(asked: unknown, options: HostOptions, work: (ports: FlowPorts, call: FetchCall, config: Config) => Promise<T>): Promise<T | ToolProblem> {
+  async #with<T>(
+    asked: unknown,
+    options: HostOptions,
+    work: (ports: FlowPorts, call: FetchCall, config: Config) => Promise<T>,
+  ): Promise<T | ToolProblem> {
     const resolved = this.#caller();
     if (!resolved.ok) return toolProblem(resolved.code, resolved.detail);
     const checked = await fetchBody["~standard"].validate(asked);
@@ -128,7 +141,11 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
     const steering = steeringOf(options);
     if (!steering.ok) return toolProblem("invalid_request", steering.detail);
     try {
-      return await work(this.#ports(resolved.caller), bodyCall(resolved.caller.auth, checked.value, steering.value), resolved.caller.config);
+      return await work(
+        this.#ports(resolved.caller),
+        bodyCall(resolved.caller.auth, checked.value, steering.value),
+        resolved.caller.config,
+      );
     } catch (error) {
       return toolProblem(...codeOf(unexpected(error, { log })));
     }
@@ -151,10 +168,15 @@ const matches = (value: unknown, pattern: RegExp): value is string => typeof val
 
 /** Under which code, and which request id, the log has it. */
 function codeOf(response: Response): [Code, string] {
-  return [response.status === 503 ? "control_plane_unavailable" : "internal", `request ${response.headers.get("x-request-id") ?? "without id"}`];
+  return [
+    response.status === 503 ? "control_plane_unavailable" : "internal",
+    `request ${response.headers.get("x-request-id") ?? "without id"}`,
+  ];
 }
 
-function steeringOf(options: HostOptions): { readonly ok: true; readonly value: Steering } | { readonly ok: false; readonly detail: string } {
+function steeringOf(
+  options: HostOptions,
+): { readonly ok: true; readonly value: Steering } | { readonly ok: false; readonly detail: string } {
   const text = (value: unknown): string | null => (value === undefined || value === null ? null : String(value));
   const headers: Readonly<Record<string, string | null>> = {
     "idempotency-key": text(options.idempotencyKey),

@@ -7,7 +7,13 @@ const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const sha = (data: Uint8Array | string): string => createHash("sha256").update(data).digest("hex");
 
 /** A seller whose chunks the test hands over one at a time. */
-function tap(): { body: ReadableStream<Uint8Array>; send: (chunk: Uint8Array) => void; close: () => void; fail: () => void; cancelled: () => boolean } {
+function tap(): {
+  body: ReadableStream<Uint8Array>;
+  send: (chunk: Uint8Array) => void;
+  close: () => void;
+  fail: () => void;
+  cancelled: () => boolean;
+} {
   let controller!: ReadableStreamDefaultController<Uint8Array>;
   let cancelled = false;
   const body = new ReadableStream<Uint8Array>({
@@ -18,10 +24,18 @@ function tap(): { body: ReadableStream<Uint8Array>; send: (chunk: Uint8Array) =>
       cancelled = true;
     },
   });
-  return { body, send: (chunk) => controller.enqueue(chunk), close: () => controller.close(), fail: () => controller.error(new Error("reset")), cancelled: () => cancelled };
+  return {
+    body,
+    send: (chunk) => controller.enqueue(chunk),
+    close: () => controller.close(),
+    fail: () => controller.error(new Error("reset")),
+    cancelled: () => cancelled,
+  };
 }
 
-function options(limits: Partial<GuardOptions["limits"]> = {}): GuardOptions & { readonly clock: FakeClock; readonly aborted: () => boolean } {
+function options(
+  limits: Partial<GuardOptions["limits"]> = {},
+): GuardOptions & { readonly clock: FakeClock; readonly aborted: () => boolean } {
   const clock = new FakeClock();
   let aborted = false;
   return { limits: { ...LIMITS, ...limits }, startedAt: clock.now(), clock, abort: () => void (aborted = true), aborted: () => aborted };
@@ -56,12 +70,15 @@ describe("a guarded stream", () => {
 
   test("reads nothing that the caller has not asked for", async () => {
     let pulls = 0;
-    const body = new ReadableStream<Uint8Array>({
-      pull(controller) {
-        pulls += 1;
-        controller.enqueue(bytesOf("x"));
+    const body = new ReadableStream<Uint8Array>(
+      {
+        pull(controller) {
+          pulls += 1;
+          controller.enqueue(bytesOf("x"));
+        },
       },
-    }, { highWaterMark: 0 });
+      { highWaterMark: 0 },
+    );
     const reader = guard(body, options()).stream.getReader();
     expect(pulls).toBe(0);
     await reader.read();
@@ -93,12 +110,15 @@ describe("a guarded stream", () => {
 
   test("errors when the whole takes too long, however lively it is", async () => {
     const given = options({ idleMs: 100, totalMs: 250 });
-    const body = new ReadableStream<Uint8Array>({
-      async pull(controller) {
-        await given.clock.timer(90).done;
-        controller.enqueue(bytesOf("."));
+    const body = new ReadableStream<Uint8Array>(
+      {
+        async pull(controller) {
+          await given.clock.timer(90).done;
+          controller.enqueue(bytesOf("."));
+        },
       },
-    }, { highWaterMark: 0 });
+      { highWaterMark: 0 },
+    );
     const { stream, passed } = guard(body, given);
     const reader = stream.getReader();
     await given.clock.drive(reader.read());

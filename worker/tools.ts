@@ -60,8 +60,25 @@ export function toolQuote(answer: QuoteFlowAnswer): ToolQuote | ToolProblem {
   }
 }
 
-export function toolProblem(code: Code, detail: string, facts: { readonly purchaseId?: string; readonly receiptId?: string | null; readonly quote?: Quote | undefined; readonly approvalId?: string; readonly approvalUrl?: string } = {}): ToolProblem {
+export function toolProblem(
+  code: Code,
+  detail: string,
+  facts: {
+    readonly purchaseId?: string;
+    readonly receiptId?: string | null;
+    readonly quote?: Quote | undefined;
+    readonly approvalId?: string;
+    readonly approvalUrl?: string;
+  } = {},
+): ToolProblem {
   const { approvalId, approvalUrl } = facts;
   const extensions = { ...(approvalId === undefined ? {} : { approvalId }), ...(approvalUrl === undefined ? {} : { approvalUrl }) };
-  return { ok: false, status: ERRORS[code].outcome, problem: problem(code, detail, extensions), purchaseId: facts.purchaseId ?? null, receiptId: facts.receiptId ?? null, quote: facts.quote ?? null };
+  return {
+    ok: false,
+    status: ERRORS[code].outcome,
+    problem: problem(code, detail, extensions),
+    purchaseId: facts.purchaseId ?? null,
+    receiptId: facts.receiptId ?? null,
+    quote: facts.quote ?? null,
+  };
 }

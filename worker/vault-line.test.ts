@@ -19,7 +19,11 @@ describe("the line to the object", () => {
     const done = await buy({ open: [lost, FETCH()], pay: [lost, lost, PAID], seller });
     expect(done.answer).toMatchObject({ status: "paid" });
     expect(done.opens.map(({ purchaseId }) => purchaseId)).toEqual(["p-1", "p-1"]);
-    expect(done.pays.map(({ purchaseId, challenge }) => [purchaseId, challenge])).toEqual([["p-1", CHALLENGE], ["p-1", CHALLENGE], ["p-1", CHALLENGE]]);
+    expect(done.pays.map(({ purchaseId, challenge }) => [purchaseId, challenge])).toEqual([
+      ["p-1", CHALLENGE],
+      ["p-1", CHALLENGE],
+      ["p-1", CHALLENGE],
+    ]);
     expect(done.visits).toHaveLength(2);
   });
 
@@ -36,7 +40,10 @@ describe("the line to the object", () => {
     expect(visits).toEqual([]);
   });
 
-  test.each([["lost", lost], ["hanging", "hangs" as const]])("invariant 4: a %s pay call is unknown, not failed, and concludes nothing", async (_, pay) => {
+  test.each([
+    ["lost", lost],
+    ["hanging", "hangs" as const],
+  ])("invariant 4: a %s pay call is unknown, not failed, and concludes nothing", async (_, pay) => {
     const { answer, conclusions } = await buy({ pay: [pay], seller: () => DEMAND() });
     expect(answer).toMatchObject({ kind: "problem", code: "payment_unknown", purchaseId: "p-1" });
     expect(conclusions).toEqual([]);

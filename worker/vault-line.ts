@@ -31,16 +31,22 @@ export class VaultLine {
   }
 
   pay(challenge: string, refusedCredentialId: string | null): Promise<Reply<PayAnswer>> {
-    return this.#waiting((waitMs) => this.#ports.wallet.pay({ purchaseId: this.purchaseId, auth: this.#call.auth, challenge, refusedCredentialId, waitMs }));
+    return this.#waiting((waitMs) =>
+      this.#ports.wallet.pay({ purchaseId: this.purchaseId, auth: this.#call.auth, challenge, refusedCredentialId, waitMs }),
+    );
   }
 
   quote(challenge: string): Promise<Reply<QuoteAnswer>> {
-    return this.#waiting((waitMs) => this.#ports.wallet.quote({ purchaseId: this.purchaseId, auth: this.#call.auth, challenge, refusedCredentialId: null, waitMs }));
+    return this.#waiting((waitMs) =>
+      this.#ports.wallet.quote({ purchaseId: this.purchaseId, auth: this.#call.auth, challenge, refusedCredentialId: null, waitMs }),
+    );
   }
 
   /** The receipt's id, or null: when this call is lost too, the lease ends the purchase and writes the receipt. */
   async conclude(conclusion: Conclusion): Promise<string | null> {
-    const reply = await persist(this.#ports.clock, this.purchaseId, CALL_MS, () => this.#ports.wallet.conclude(this.#call.auth, this.purchaseId, conclusion));
+    const reply = await persist(this.#ports.clock, this.purchaseId, CALL_MS, () =>
+      this.#ports.wallet.conclude(this.#call.auth, this.purchaseId, conclusion),
+    );
     return reply.kind === "reply" ? reply.value.receiptId : null;
   }
 

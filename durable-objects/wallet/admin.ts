@@ -21,13 +21,22 @@ const MOST_KEYS = 1000;
 export const PAGE = 200;
 
 /** Makes the wallet's tables and its record key. The record key is random here and wrapped before it is written. */
-export async function create(vault: Vault, record: WalletRecord, envelope: Envelope, policy: Policy): Promise<Result<{ readonly created: boolean }>> {
+export async function create(
+  vault: Vault,
+  record: WalletRecord,
+  envelope: Envelope,
+  policy: Policy,
+): Promise<Result<{ readonly created: boolean }>> {
   const read = parsePolicy(policy);
   if (!read.ok) return no("invalid_request", read.detail);
   if (policy.network !== record.network) return no("invalid_request", "policy .network is not the wallet's network");
-  if (envelope.walletId !== record.walletId || envelope.owner !== record.owner) return no("invalid_request", "the envelope is another wallet's");
+  if (envelope.walletId !== record.walletId || envelope.owner !== record.owner)
+    return no("invalid_request", "the envelope is another wallet's");
   const known = vault.wallet();
-  if (known !== null) return known.wallet_id === record.walletId && known.owner === record.owner ? ok({ created: false }) : no("already_exists", "this object is another wallet");
+  if (known !== null)
+    return known.wallet_id === record.walletId && known.owner === record.owner
+      ? ok({ created: false })
+      : no("already_exists", "this object is another wallet");
   const key = vault.ports.random.bytes(32);
   try {
     const { kekVersion, wrapped } = await vault.ports.keys.wrap(key, `${record.owner}/${record.walletId}`);
@@ -37,7 +46,15 @@ export async function create(vault: Vault, record: WalletRecord, envelope: Envel
       vault.ports.sql.rows(
         `INSERT INTO wallet (only, wallet_id, owner, network, backend, epoch, state, policy, policy_version, record_key_id, record_key_wrapped, kek_version, created_at)
          VALUES (1, ?, ?, ?, ?, ?, 'active', ?, 1, 1, ?, ?, ?)`,
-        record.walletId, record.owner, record.network, record.backend, record.epoch, JSON.stringify(policy), wrapped, kekVersion, record.createdAt,
+        record.walletId,
+        record.owner,
+        record.network,
+        record.backend,
+        record.epoch,
+        JSON.stringify(policy),
+        wrapped,
+        kekVersion,
+        record.createdAt,
       );
     });
     return ok({ created: true });
@@ -54,9 +71,19 @@ export async function status(vault: Vault): Promise<Result<WalletStatus>> {
   if (wallet === null) return no("not_found", "no such wallet");
   const payer = await askPayer(vault);
   return ok({
-    walletId: wallet.wallet_id, owner: wallet.owner, network: wallet.network, backend: wallet.backend, epoch: wallet.epoch, state: wallet.state,
-    pausedBecause: wallet.paused_because, openRows: vault.journal.openPayments(), receipts: vault.receipts.count(), schemaVersion: MIGRATIONS.length, payer,
-    lowBalance: lowBalance(vault.config.walletPolicy(wallet), payer), spent: spent(vault, null),
+    walletId: wallet.wallet_id,
+    owner: wallet.owner,
+    network: wallet.network,
+    backend: wallet.backend,
+    epoch: wallet.epoch,
+    state: wallet.state,
+    pausedBecause: wallet.paused_because,
+    openRows: vault.journal.openPayments(),
+    receipts: vault.receipts.count(),
+    schemaVersion: MIGRATIONS.length,
+    payer,
+    lowBalance: lowBalance(vault.config.walletPolicy(wallet), payer),
+    spent: spent(vault, null),
   });
 }
 
@@ -95,7 +122,9 @@ export function policy(vault: Vault): Result<{ readonly policy: Policy; readonly
   const wallet = vault.wallet();
   if (wallet === null) return no("not_found", "no such wallet");
   const parsed = vault.config.walletPolicy(wallet);
-  return parsed === null ? no("policy_unreadable", "the stored policy is not valid") : ok({ policy: parsed, policyVersion: wallet.policy_version });
+  return parsed === null
+    ? no("policy_unreadable", "the stored policy is not valid")
+    : ok({ policy: parsed, policyVersion: wallet.policy_version });
 }
 
 export function putBudget(vault: Vault, name: string, wanted: Policy, disabled: boolean): Result<BudgetView> {
@@ -105,7 +134,8 @@ export function putBudget(vault: Vault, name: string, wanted: Policy, disabled: 
   const read = parsePolicy(wanted);
   if (!read.ok) return no("invalid_request", read.detail);
   if (wanted.network !== wallet.network) return no("invalid_request", "policy .network is not the wallet's network");
-  if (vault.config.budgetRow(name) === null && vault.config.budgetNames().length >= MOST_BUDGETS) return no("invalid_request", `a wallet has at most ${MOST_BUDGETS} budgets`);
+  if (vault.config.budgetRow(name) === null && vault.config.budgetNames().length >= MOST_BUDGETS)
+    return no("invalid_request", `a wallet has at most ${MOST_BUDGETS} budgets`);
   return vault.transact(() => {
     vault.config.putBudget(name, wanted, disabled, vault.clock.now());
     return budgetView(vault, name);
@@ -134,12 +164,22 @@ function spent(vault: Vault, budget: string | null): BudgetView["spent"] {
   const books = vault.ledger.view(budget);
   const now = vault.clock.now();
   const with_ = (start: number | null): Msat => (books.settledSince(start) + books.openMsat) as Msat;
-  return { hourMsat: with_(hourStart(now)), dayMsat: with_(dayStart(now)), monthMsat: with_(monthStart(now)), totalMsat: with_(null), openMsat: books.openMsat };
+  return {
+    hourMsat: with_(hourStart(now)),
+    dayMsat: with_(dayStart(now)),
+    monthMsat: with_(monthStart(now)),
+    totalMsat: with_(null),
+    openMsat: books.openMsat,
+  };
 }
 
-export function createKey(vault: Vault, key: { readonly keyId: string; readonly budget: string; readonly label: string; readonly hash: string }): Result<KeyView> {
+export function createKey(
+  vault: Vault,
+  key: { readonly keyId: string; readonly budget: string; readonly label: string; readonly hash: string },
+): Result<KeyView> {
   if (vault.wallet() === null) return no("not_found", "no such wallet");
-  if (!/^[a-z0-9]{12}$/u.test(key.keyId) || !/^[0-9a-f]{64}$/u.test(key.hash) || key.label.length > 100) return no("invalid_request", "a key has an id of 12 of a-z and 0-9, a sha256 hash, and a label of at most 100 characters");
+  if (!/^[a-z0-9]{12}$/u.test(key.keyId) || !/^[0-9a-f]{64}$/u.test(key.hash) || key.label.length > 100)
+    return no("invalid_request", "a key has an id of 12 of a-z and 0-9, a sha256 hash, and a label of at most 100 characters");
   if (vault.config.budgetRow(key.budget) === null) return no("not_found", "no such budget");
   if (vault.config.keys().length >= MOST_KEYS) return no("invalid_request", `a wallet has at most ${MOST_KEYS} keys`);
   const added = vault.transact(() => vault.config.addKey(key, vault.clock.now()));
@@ -163,7 +203,11 @@ export function setState(vault: Vault, state: "active" | "disabled"): Result<nul
 }
 
 /** @param budget null: the whole wallet's */
-export function purchases(vault: Vault, page: { readonly before: number | null; readonly limit: number }, budget: string | null): Result<{ readonly purchases: readonly PurchaseView[]; readonly next: number | null }> {
+export function purchases(
+  vault: Vault,
+  page: { readonly before: number | null; readonly limit: number },
+  budget: string | null,
+): Result<{ readonly purchases: readonly PurchaseView[]; readonly next: number | null }> {
   if (vault.wallet() === null) return no("not_found", "no such wallet");
   const limit = bounded(page.limit);
   const rows = vault.journal.page(page.before, limit, budget);
@@ -177,14 +221,21 @@ export function purchase(vault: Vault, purchaseId: string, budget: string | null
 }
 
 /** In chain order. A budget's own view leaves out the others' receipts, so its chain cannot be verified; the operator's can. */
-export function receipts(vault: Vault, page: { readonly after: number; readonly limit: number }, budget: string | null): Result<{ readonly receipts: readonly ReceiptRecord[]; readonly next: number | null }> {
+export function receipts(
+  vault: Vault,
+  page: { readonly after: number; readonly limit: number },
+  budget: string | null,
+): Result<{ readonly receipts: readonly ReceiptRecord[]; readonly next: number | null }> {
   if (vault.wallet() === null) return no("not_found", "no such wallet");
   const limit = bounded(page.limit);
   const records = vault.receipts.page(page.after, limit, budget);
   return ok({ receipts: records, next: records.length < limit ? null : (records.at(-1)?.receipt.sequence ?? null) });
 }
 
-export async function ownStatus(vault: Vault, auth: Auth): Promise<Result<{ readonly walletId: string; readonly state: string; readonly budget: BudgetView; readonly payer: PayerStatus | null }>> {
+export async function ownStatus(
+  vault: Vault,
+  auth: Auth,
+): Promise<Result<{ readonly walletId: string; readonly state: string; readonly budget: BudgetView; readonly payer: PayerStatus | null }>> {
   const wallet = vault.wallet();
   const caller = wallet === null ? null : vault.config.authenticate(auth);
   if (wallet === null || caller === null) return no("unauthorized", "no valid key");
@@ -204,9 +255,18 @@ export function asOwn<T>(vault: Vault, auth: Auth, read: (budget: string) => Res
 function view(vault: Vault, row: PurchaseRow): PurchaseView {
   const payment = vault.journal.payment(row.id);
   return {
-    purchaseId: row.id, state: row.state, code: row.code, budget: row.budget, method: row.method, origin: row.origin, path: row.path,
-    amountMsat: (payment?.amount_msat ?? null) as Msat | null, feeMsat: (payment?.fee_msat ?? null) as Msat | null, paymentHash: payment?.payment_hash ?? null,
-    openedAt: row.opened_at, receiptIds: vault.receipts.of(row.id),
+    purchaseId: row.id,
+    state: row.state,
+    code: row.code,
+    budget: row.budget,
+    method: row.method,
+    origin: row.origin,
+    path: row.path,
+    amountMsat: (payment?.amount_msat ?? null) as Msat | null,
+    feeMsat: (payment?.fee_msat ?? null) as Msat | null,
+    paymentHash: payment?.payment_hash ?? null,
+    openedAt: row.opened_at,
+    receiptIds: vault.receipts.of(row.id),
   };
 }
 

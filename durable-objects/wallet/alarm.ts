@@ -68,7 +68,12 @@ async function ask(vault: Vault, row: PurchaseRow): Promise<void> {
     vault.transact(() => vault.journal.postpone(row, later));
     return;
   }
-  const call = vault.ports.payer.lookup({ walletId: wallet.wallet_id, epoch: wallet.epoch, operationId: payment.operation_id, paymentHash: payment.payment_hash });
+  const call = vault.ports.payer.lookup({
+    walletId: wallet.wallet_id,
+    epoch: wallet.epoch,
+    operationId: payment.operation_id,
+    paymentHash: payment.payment_hash,
+  });
   const outcome = await within(vault, vault.timing.lookupDeadline, call);
   await vault.ready();
   vault.transact(() => settleBlock(vault, row.id, outcome, asked));
@@ -112,8 +117,16 @@ async function outbox(vault: Vault): Promise<void> {
   let acknowledged: number | null = null;
   try {
     const sent = async (): Promise<number> => {
-      const answer = page.length === 0 ? { acknowledged: vault.receipts.acknowledged() } : await vault.ports.control.ingestReceipts(wallet.wallet_id, page);
-      await vault.ports.control.putSnapshot({ walletId: wallet.wallet_id, at: vault.clock.now(), status: null, openRows: vault.journal.openPayments() });
+      const answer =
+        page.length === 0
+          ? { acknowledged: vault.receipts.acknowledged() }
+          : await vault.ports.control.ingestReceipts(wallet.wallet_id, page);
+      await vault.ports.control.putSnapshot({
+        walletId: wallet.wallet_id,
+        at: vault.clock.now(),
+        status: null,
+        openRows: vault.journal.openPayments(),
+      });
       return answer.acknowledged;
     };
     acknowledged = await Promise.race([sent(), timer.done.then(() => null)]);
@@ -133,6 +146,11 @@ async function outbox(vault: Vault): Promise<void> {
       vault.outboxEmptied();
     } else if (held !== null && held > before) vault.journal.schedule("outbox", now + vault.timing.outboxDelay);
     // Not reached, or it took nothing: later and later.
-    else vault.journal.schedule("outbox", now + Math.min(vault.timing.retryFirst * 2 ** Math.min(job.tries, 20), vault.timing.retryMost), job.tries + 1);
+    else
+      vault.journal.schedule(
+        "outbox",
+        now + Math.min(vault.timing.retryFirst * 2 ** Math.min(job.tries, 20), vault.timing.retryMost),
+        job.tries + 1,
+      );
   });
 }

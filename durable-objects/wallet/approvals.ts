@@ -34,28 +34,55 @@ interface Row {
 /** A grant for exactly this request, if there is one that can still be used. */
 export function grantFor(vault: Vault, row: PurchaseRow, now: number): { readonly id: string; readonly maxMsat: Msat } | null {
   const found = vault.ports.sql.rows<{ id: string; max_msat: Msat }>(
-    "SELECT id, max_msat FROM approval WHERE budget = ? AND request_hash = ? AND state = 'granted' AND expires_at > ? ORDER BY max_msat DESC LIMIT 1", row.budget, row.request_hash, now,
+    "SELECT id, max_msat FROM approval WHERE budget = ? AND request_hash = ? AND state = 'granted' AND expires_at > ? ORDER BY max_msat DESC LIMIT 1",
+    row.budget,
+    row.request_hash,
+    now,
   )[0];
   return found === undefined ? null : { id: found.id, maxMsat: found.max_msat };
 }
 
 /** Once, whoever else tries: inside the block that reserves. @throws Error when it has been used meanwhile: the block rolls back */
 export function useGrant(vault: Vault, id: string, purchaseId: string): void {
-  const used = vault.ports.sql.rows("UPDATE approval SET state = 'used', used_by = ? WHERE id = ? AND state = 'granted' RETURNING id", purchaseId, id);
+  const used = vault.ports.sql.rows(
+    "UPDATE approval SET state = 'used', used_by = ? WHERE id = ? AND state = 'granted' RETURNING id",
+    purchaseId,
+    id,
+  );
   if (used.length !== 1) throw new Error("the grant has been used");
 }
 
 /** The question already asked for this request, if nobody has answered it yet. */
 export function pendingFor(vault: Vault, row: PurchaseRow, now: number): string | null {
-  return vault.ports.sql.rows<{ id: string }>("SELECT id FROM approval WHERE budget = ? AND request_hash = ? AND state = 'pending' AND expires_at > ? LIMIT 1", row.budget, row.request_hash, now)[0]?.id ?? null;
+  return (
+    vault.ports.sql.rows<{ id: string }>(
+      "SELECT id FROM approval WHERE budget = ? AND request_hash = ? AND state = 'pending' AND expires_at > ? LIMIT 1",
+      row.budget,
+      row.request_hash,
+      now,
+    )[0]?.id ?? null
+  );
 }
 
 /** @param row a purchase that has just moved to `awaiting_approval`, due when the question expires */
-export function ask(vault: Vault, row: PurchaseRow, question: { readonly because: "amount" | "host"; readonly amountMsat: Msat; readonly maxMsat: Msat; readonly description: string | null }): string {
+export function ask(
+  vault: Vault,
+  row: PurchaseRow,
+  question: { readonly because: "amount" | "host"; readonly amountMsat: Msat; readonly maxMsat: Msat; readonly description: string | null },
+): string {
   const id = `appr_${row.id}`;
   vault.ports.sql.rows(
     "INSERT INTO approval (id, purchase_id, state, budget, request_hash, because, amount_msat, max_msat, description, asked_at, expires_at) VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?)",
-    id, row.id, row.budget, row.request_hash, question.because, question.amountMsat, question.maxMsat, question.description, vault.clock.now(), row.due_at ?? vault.clock.now(),
+    id,
+    row.id,
+    row.budget,
+    row.request_hash,
+    question.because,
+    question.amountMsat,
+    question.maxMsat,
+    question.description,
+    vault.clock.now(),
+    row.due_at ?? vault.clock.now(),
   );
   return id;
 }
@@ -89,13 +116,27 @@ export function decideApproval(vault: Vault, id: string, verdict: Verdict, by: s
     if (row === null || purchase === null) return { ok: false, code: "not_found", detail: "no such approval" };
     const now = vault.clock.now();
     if (row.state !== "pending") return { ok: false, code: "already_exists", detail: `already ${row.state}` };
-    if (row.expires_at <= now || purchase.state !== "awaiting_approval") return { ok: false, code: "approval_expired", detail: "the question has expired" };
+    if (row.expires_at <= now || purchase.state !== "awaiting_approval")
+      return { ok: false, code: "approval_expired", detail: "the question has expired" };
     if (maxMsat !== null && maxMsat > row.max_msat) return { ok: false, code: "invalid_request", detail: "maxMsat: more than was quoted" };
     const state = verdict === "approve" ? "granted" : "rejected";
     // The agent has as long to use it as the person had to grant it.
     const until = verdict === "approve" ? now + (row.expires_at - row.asked_at) : row.expires_at;
-    vault.ports.sql.rows("UPDATE approval SET state = ?, max_msat = ?, decided_at = ?, decided_by = ?, expires_at = ? WHERE id = ? AND state = 'pending'", state, maxMsat ?? row.max_msat, now, by, until, id);
-    const moved = vault.journal.move(purchase, verdict === "approve" ? "grant" : "reject", null, verdict === "approve" ? null : "approval_rejected");
+    vault.ports.sql.rows(
+      "UPDATE approval SET state = ?, max_msat = ?, decided_at = ?, decided_by = ?, expires_at = ? WHERE id = ? AND state = 'pending'",
+      state,
+      maxMsat ?? row.max_msat,
+      now,
+      by,
+      until,
+      id,
+    );
+    const moved = vault.journal.move(
+      purchase,
+      verdict === "approve" ? "grant" : "reject",
+      null,
+      verdict === "approve" ? null : "approval_rejected",
+    );
     vault.receipt(state, moved, moved.code, { evidence: by });
     const after = find(vault, id);
     const seen = after === null ? null : view(vault, after, now);
@@ -106,10 +147,16 @@ export function decideApproval(vault: Vault, id: string, verdict: Verdict, by: s
 /** Signed with a key of its own, derived from the record key: only this wallet's object can make one or check it. */
 export async function link(vault: Vault, id: string): Promise<Result<ApprovalLink>> {
   const notReady = await vault.ready();
-  if (notReady !== null) return { ok: false, code: notReady === "not_found" ? notReady : "envelope_unopenable", detail: "no such wallet, or its keys cannot be opened" };
+  if (notReady !== null)
+    return {
+      ok: false,
+      code: notReady === "not_found" ? notReady : "envelope_unopenable",
+      detail: "no such wallet, or its keys cannot be opened",
+    };
   const row = find(vault, id);
   if (row === null) return { ok: false, code: "not_found", detail: "no such approval" };
-  if (row.state !== "pending" || row.expires_at <= vault.clock.now()) return { ok: false, code: "approval_expired", detail: "there is nothing left to decide" };
+  if (row.state !== "pending" || row.expires_at <= vault.clock.now())
+    return { ok: false, code: "approval_expired", detail: "there is nothing left to decide" };
   return { ok: true, value: { approvalId: id, expiresAt: row.expires_at, mac: sign(vault, id, row.expires_at) } };
 }
 
@@ -128,7 +175,12 @@ export async function decideByLink(vault: Vault, given: ApprovalLink, verdict: V
 async function checked(vault: Vault, given: ApprovalLink): Promise<Result<Row>> {
   const wrong: Result<never> = { ok: false, code: "forbidden", detail: "this link is not valid" };
   if ((await vault.ready()) !== null) return wrong;
-  if (!/^[0-9a-f]{64}$/u.test(given.mac) || !Number.isSafeInteger(given.expiresAt) || !equalHex(given.mac, sign(vault, given.approvalId, given.expiresAt))) return wrong;
+  if (
+    !/^[0-9a-f]{64}$/u.test(given.mac) ||
+    !Number.isSafeInteger(given.expiresAt) ||
+    !equalHex(given.mac, sign(vault, given.approvalId, given.expiresAt))
+  )
+    return wrong;
   if (given.expiresAt <= vault.clock.now()) return { ok: false, code: "approval_expired", detail: "this link has expired" };
   const row = find(vault, given.approvalId);
   return row === null ? wrong : { ok: true, value: row };
@@ -148,8 +200,21 @@ function view(vault: Vault, row: Row, now: number): ApprovalView | null {
   if (purchase === null) return null;
   const lapsed = (row.state === "pending" || row.state === "granted") && row.expires_at <= now;
   return {
-    approvalId: row.id, state: lapsed ? "expired" : row.state, budget: row.budget, subject: purchase.subject, method: purchase.method, origin: purchase.origin, path: purchase.path,
-    amountMsat: row.amount_msat as Msat, maxMsat: row.max_msat as Msat, because: row.because, description: row.description,
-    askedAt: row.asked_at, expiresAt: row.expires_at, decidedAt: row.decided_at, decidedBy: row.decided_by, usedBy: row.used_by,
+    approvalId: row.id,
+    state: lapsed ? "expired" : row.state,
+    budget: row.budget,
+    subject: purchase.subject,
+    method: purchase.method,
+    origin: purchase.origin,
+    path: purchase.path,
+    amountMsat: row.amount_msat as Msat,
+    maxMsat: row.max_msat as Msat,
+    because: row.because,
+    description: row.description,
+    askedAt: row.asked_at,
+    expiresAt: row.expires_at,
+    decidedAt: row.decided_at,
+    decidedBy: row.decided_by,
+    usedBy: row.used_by,
   };
 }

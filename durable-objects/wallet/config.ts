@@ -95,7 +95,13 @@ export class Config {
   }
 
   #keyRow(keyId: string): AgentKeyRow | undefined {
-    return this.#remembered(this.#keys, keyId, () => this.#sql.rows<AgentKeyRow>("SELECT hash, budget, revoked_at FROM agent_key WHERE key_id = ?", keyId)[0]) ?? undefined;
+    return (
+      this.#remembered(
+        this.#keys,
+        keyId,
+        () => this.#sql.rows<AgentKeyRow>("SELECT hash, budget, revoked_at FROM agent_key WHERE key_id = ?", keyId)[0],
+      ) ?? undefined
+    );
   }
 
   /** Only what exists is remembered, so that names a caller makes up fill no memory. */
@@ -132,12 +138,25 @@ export class Config {
     this.#write(
       `INSERT INTO budget (name, policy, policy_version, disabled, created_at) VALUES (?, ?, 1, ?, ?)
        ON CONFLICT (name) DO UPDATE SET policy = excluded.policy, policy_version = policy_version + 1, disabled = excluded.disabled`,
-      name, JSON.stringify(policy), disabled ? 1 : 0, now,
+      name,
+      JSON.stringify(policy),
+      disabled ? 1 : 0,
+      now,
     );
   }
 
-  addKey(key: { readonly keyId: string; readonly budget: string; readonly label: string; readonly hash: string }, now: number): KeyView | null {
-    const added = this.#write("INSERT INTO agent_key (key_id, budget, hash, label, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING key_id", key.keyId, key.budget, key.hash, key.label, now);
+  addKey(
+    key: { readonly keyId: string; readonly budget: string; readonly label: string; readonly hash: string },
+    now: number,
+  ): KeyView | null {
+    const added = this.#write(
+      "INSERT INTO agent_key (key_id, budget, hash, label, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING key_id",
+      key.keyId,
+      key.budget,
+      key.hash,
+      key.label,
+      now,
+    );
     return added.length === 1 ? this.key(key.keyId) : null;
   }
 
@@ -151,7 +170,9 @@ export class Config {
   }
 
   keys(): readonly KeyView[] {
-    return this.#sql.rows<KeyView>("SELECT key_id AS keyId, budget, label, created_at AS createdAt, revoked_at AS revokedAt FROM agent_key ORDER BY created_at, key_id");
+    return this.#sql.rows<KeyView>(
+      "SELECT key_id AS keyId, budget, label, created_at AS createdAt, revoked_at AS revokedAt FROM agent_key ORDER BY created_at, key_id",
+    );
   }
 
   setState(state: WalletRow["state"], because: string | null): void {
@@ -165,7 +186,10 @@ export class Config {
 
   /** Money moved in a way that a person must look at. A disabled wallet stays disabled. */
   pause(because: string): void {
-    this.#write("UPDATE wallet SET state = 'paused', paused_because = COALESCE(paused_because, ?) WHERE only = 1 AND state <> 'disabled'", because);
+    this.#write(
+      "UPDATE wallet SET state = 'paused', paused_because = COALESCE(paused_because, ?) WHERE only = 1 AND state <> 'disabled'",
+      because,
+    );
   }
 
   /** Remembered by its text, not its version: a version number can come back after a rollback. */

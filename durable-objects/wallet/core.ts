@@ -46,12 +46,14 @@ export class WalletCore implements WalletPort, WalletAdmin, WalletApprovals, Wal
   revokeKey = async (keyId: string) => admin.revokeKey(this.#vault, keyId);
   disable = async () => admin.setState(this.#vault, "disabled");
   enable = async () => admin.setState(this.#vault, "active");
-  resolve = (purchaseId: string, verdict: "paid" | "failed", evidence: string, preimage: string | null) => resolve(this.#vault, purchaseId, verdict, evidence, preimage);
+  resolve = (purchaseId: string, verdict: "paid" | "failed", evidence: string, preimage: string | null) =>
+    resolve(this.#vault, purchaseId, verdict, evidence, preimage);
   writeOff = async (purchaseId: string) => writeOff(this.#vault, purchaseId);
   withdraw = (request: WithdrawRequest) => withdraw(this.#vault, request);
   fundingInvoice = (amountMsat: Msat) => fundingInvoice(this.#vault, amountMsat);
   approvals = async (state: ApprovalState | null) => approvals.list(this.#vault, state);
-  decideApproval = async (approvalId: string, verdict: Verdict, by: string, maxMsat: Msat | null) => approvals.decideApproval(this.#vault, approvalId, verdict, by, maxMsat);
+  decideApproval = async (approvalId: string, verdict: Verdict, by: string, maxMsat: Msat | null) =>
+    approvals.decideApproval(this.#vault, approvalId, verdict, by, maxMsat);
   approvalLink = (approvalId: string) => approvals.link(this.#vault, approvalId);
   approvalByLink = (link: ApprovalLink) => approvals.byLink(this.#vault, link);
   decideByLink = (link: ApprovalLink, verdict: Verdict) => approvals.decideByLink(this.#vault, link, verdict);
@@ -64,6 +66,8 @@ export class WalletCore implements WalletPort, WalletAdmin, WalletApprovals, Wal
   receipts = async (page: Parameters<WalletAdmin["receipts"]>[0]) => admin.receipts(this.#vault, page, null);
 
   ownStatus = (auth: Auth) => admin.ownStatus(this.#vault, auth);
-  ownPurchase = async (auth: Auth, purchaseId: string) => admin.asOwn(this.#vault, auth, (budget) => admin.purchase(this.#vault, purchaseId, budget));
-  ownReceipts = async (auth: Auth, page: Parameters<WalletAgentViews["ownReceipts"]>[1]) => admin.asOwn(this.#vault, auth, (budget) => admin.receipts(this.#vault, page, budget));
+  ownPurchase = async (auth: Auth, purchaseId: string) =>
+    admin.asOwn(this.#vault, auth, (budget) => admin.purchase(this.#vault, purchaseId, budget));
+  ownReceipts = async (auth: Auth, page: Parameters<WalletAgentViews["ownReceipts"]>[1]) =>
+    admin.asOwn(this.#vault, auth, (budget) => admin.receipts(this.#vault, page, budget));
 }

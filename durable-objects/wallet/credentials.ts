@@ -43,11 +43,32 @@ export class Credentials {
   }
 
   /** Stores what was bought; the path that asked for it is learned, not yet as served. */
-  store(key: OpenKey, nonce: Uint8Array, bought: { readonly id: string; readonly purchaseId: string; readonly origin: string; readonly scope: string; readonly path: string; readonly paymentHash: string; readonly validUntil: number | null; readonly secret: Secret }, now: number): void {
-    const usable = bought.validUntil === null ? null : bought.validUntil - Math.min(MARGIN_MS, Math.max(0, Math.floor((bought.validUntil - now) / 10)));
+  store(
+    key: OpenKey,
+    nonce: Uint8Array,
+    bought: {
+      readonly id: string;
+      readonly purchaseId: string;
+      readonly origin: string;
+      readonly scope: string;
+      readonly path: string;
+      readonly paymentHash: string;
+      readonly validUntil: number | null;
+      readonly secret: Secret;
+    },
+    now: number,
+  ): void {
+    const usable =
+      bought.validUntil === null ? null : bought.validUntil - Math.min(MARGIN_MS, Math.max(0, Math.floor((bought.validUntil - now) / 10)));
     this.#sql.rows(
       "INSERT INTO credential (id, purchase_id, origin, scope, state, payment_hash, usable_until, created_at, sealed) VALUES (?, ?, ?, ?, 'fresh', ?, ?, ?, ?)",
-      bought.id, bought.purchaseId, bought.origin, bought.scope, bought.paymentHash, usable, now,
+      bought.id,
+      bought.purchaseId,
+      bought.origin,
+      bought.scope,
+      bought.paymentHash,
+      usable,
+      now,
       this.#sealer.seal(key, nonce, credentialContext(bought.id, bought.origin), new TextEncoder().encode(JSON.stringify(bought.secret))),
     );
     this.learn(bought.origin, bought.path, bought.id, false);
@@ -86,31 +107,54 @@ export class Credentials {
 
   /** What this path was bought or served with before the first request, if it can still be used. */
   forPath(origin: string, path: string, now: number): CredentialRow | null {
-    return this.#sql.rows<CredentialRow>(
-      "SELECT c.* FROM learned l JOIN credential c ON c.id = l.credential_id WHERE l.origin = ? AND l.path = ? AND c.state <> 'evicted' AND (c.usable_until IS NULL OR c.usable_until > ?)", origin, path, now,
-    )[0] ?? null;
+    return (
+      this.#sql.rows<CredentialRow>(
+        "SELECT c.* FROM learned l JOIN credential c ON c.id = l.credential_id WHERE l.origin = ? AND l.path = ? AND c.state <> 'evicted' AND (c.usable_until IS NULL OR c.usable_until > ?)",
+        origin,
+        path,
+        now,
+      )[0] ?? null
+    );
   }
 
   /** The newest usable one for a scope, leaving out the one the seller has just refused. */
   forScope(origin: string, scope: string, now: number, except: string | null): CredentialRow | null {
-    return this.#sql.rows<CredentialRow>(
-      "SELECT * FROM credential WHERE origin = ? AND scope = ? AND state <> 'evicted' AND (usable_until IS NULL OR usable_until > ?) AND id <> ? ORDER BY created_at DESC, id LIMIT 1", origin, scope, now, except ?? "",
-    )[0] ?? null;
+    return (
+      this.#sql.rows<CredentialRow>(
+        "SELECT * FROM credential WHERE origin = ? AND scope = ? AND state <> 'evicted' AND (usable_until IS NULL OR usable_until > ?) AND id <> ? ORDER BY created_at DESC, id LIMIT 1",
+        origin,
+        scope,
+        now,
+        except ?? "",
+      )[0] ?? null
+    );
   }
 
   /** Paid for, refused, never served: while there is one, nothing more is paid for this origin and scope. */
   refusedFor(origin: string, scope: string): CredentialRow | null {
-    return this.#sql.rows<CredentialRow>("SELECT * FROM credential WHERE origin = ? AND scope = ? AND state = 'refused' LIMIT 1", origin, scope)[0] ?? null;
+    return (
+      this.#sql.rows<CredentialRow>(
+        "SELECT * FROM credential WHERE origin = ? AND scope = ? AND state = 'refused' LIMIT 1",
+        origin,
+        scope,
+      )[0] ?? null
+    );
   }
 
   served(id: string, origin: string, path: string): void {
     // Only whether it served more than once is ever asked: counting on would be a write for each cached answer.
-    this.#sql.rows("UPDATE credential SET state = CASE state WHEN 'evicted' THEN state ELSE 'served' END, times_served = times_served + 1 WHERE id = ? AND (state <> 'served' OR times_served < 2)", id);
+    this.#sql.rows(
+      "UPDATE credential SET state = CASE state WHEN 'evicted' THEN state ELSE 'served' END, times_served = times_served + 1 WHERE id = ? AND (state <> 'served' OR times_served < 2)",
+      id,
+    );
     this.learn(origin, path, id, true);
   }
 
   hasServed(id: string, origin: string, path: string): boolean {
-    return this.#sql.rows("SELECT 1 AS yes FROM learned WHERE origin = ? AND path = ? AND credential_id = ? AND served = 1", origin, path, id).length > 0;
+    return (
+      this.#sql.rows("SELECT 1 AS yes FROM learned WHERE origin = ? AND path = ? AND credential_id = ? AND served = 1", origin, path, id)
+        .length > 0
+    );
   }
 
   refuse(id: string): void {
@@ -124,9 +168,19 @@ export class Credentials {
 
   learn(origin: string, path: string, id: string, served: boolean): void {
     // Read first: a path that is already known is by far the most frequent case, and a read costs no write.
-    const known = this.#sql.rows<{ credential_id: string; served: number }>("SELECT credential_id, served FROM learned WHERE origin = ? AND path = ?", origin, path)[0];
+    const known = this.#sql.rows<{ credential_id: string; served: number }>(
+      "SELECT credential_id, served FROM learned WHERE origin = ? AND path = ?",
+      origin,
+      path,
+    )[0];
     if (known !== undefined && known.credential_id === id && (known.served === 1 || !served)) return;
-    this.#sql.rows("INSERT INTO learned (origin, path, credential_id, served) VALUES (?, ?, ?, ?) ON CONFLICT (origin, path) DO UPDATE SET credential_id = excluded.credential_id, served = excluded.served", origin, path, id, served ? 1 : 0);
+    this.#sql.rows(
+      "INSERT INTO learned (origin, path, credential_id, served) VALUES (?, ?, ?, ?) ON CONFLICT (origin, path) DO UPDATE SET credential_id = excluded.credential_id, served = excluded.served",
+      origin,
+      path,
+      id,
+      served ? 1 : 0,
+    );
   }
 }
 

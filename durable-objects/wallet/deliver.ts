@@ -17,7 +17,8 @@ export function refused(vault: Vault, row: PurchaseRow, credentialId: string): R
   if (credential.state === "fresh" || credential.state === "refused") {
     const buyer = journal.purchase(credential.purchase_id);
     // Its buyer is at the seller with it this very moment, and perhaps it serves only once: that is his to find out, not ours to judge.
-    if (buyer !== null && buyer.state === "paid" && buyer.id !== row.id) return { kind: "pending", code: "payment_pending", purchaseId: row.id, leaderId: buyer.id };
+    if (buyer !== null && buyer.state === "paid" && buyer.id !== row.id)
+      return { kind: "pending", code: "payment_pending", purchaseId: row.id, leaderId: buyer.id };
     credentials.refuse(credentialId);
     if (buyer !== null && buyer.state === "paid") unfulfilled(vault, buyer, "credential_refused");
     const detail = "the seller refuses a credential that was paid for and has never served";
@@ -37,7 +38,12 @@ export function refused(vault: Vault, row: PurchaseRow, credentialId: string): R
   return null;
 }
 
-export async function conclude(vault: Vault, auth: Auth, purchaseId: string, conclusion: Conclusion): Promise<{ readonly receiptId: string | null }> {
+export async function conclude(
+  vault: Vault,
+  auth: Auth,
+  purchaseId: string,
+  conclusion: Conclusion,
+): Promise<{ readonly receiptId: string | null }> {
   if ((await vault.ready()) !== null) return { receiptId: null };
   return vault.transact(() => {
     const caller = vault.config.authenticate(auth);
@@ -72,7 +78,10 @@ export async function conclude(vault: Vault, auth: Auth, purchaseId: string, con
 /** @returns the receipt's id */
 export function unfulfilled(vault: Vault, row: PurchaseRow, code: "paid_unfulfilled" | "credential_refused"): string {
   const moved = vault.journal.move(row, "unfulfil", null, code);
-  return vault.receipt("unfulfilled", moved, code, { payment: vault.journal.payment(row.id), credential: vault.credentials.ofPurchase(row.id) });
+  return vault.receipt("unfulfilled", moved, code, {
+    payment: vault.journal.payment(row.id),
+    credential: vault.credentials.ofPurchase(row.id),
+  });
 }
 
 /** Step 5, in batches. A record that does not fit its purchase is dropped: nothing depends on it. */

@@ -25,7 +25,13 @@ export class Flights {
     this.#waiters.set(purchaseId, waiters);
     let wake = (): void => {};
     try {
-      await Promise.race([timer.done, new Promise<void>((resolve) => { wake = resolve; waiters.add(resolve); })]);
+      await Promise.race([
+        timer.done,
+        new Promise<void>((resolve) => {
+          wake = resolve;
+          waiters.add(resolve);
+        }),
+      ]);
     } finally {
       timer.cancel();
       waiters.delete(wake);

@@ -30,17 +30,27 @@ export async function follow(vault: Vault, { purchaseId, leaderId }: Follow, wai
 export function landed(vault: Vault, purchaseId: string, leaderId: string): PayAnswer {
   const leader = vault.journal.purchase(leaderId);
   const row = vault.journal.purchase(purchaseId);
-  if (leader === null || row === null) return { kind: "refused", code: "not_found", detail: "no such purchase", purchaseId, receiptId: null };
-  if (isOpenPayment(leader.state)) return { kind: "pending", code: leader.state === "payment_unknown" ? "payment_unknown" : "payment_pending", purchaseId, leaderId };
+  if (leader === null || row === null)
+    return { kind: "refused", code: "not_found", detail: "no such purchase", purchaseId, receiptId: null };
+  if (isOpenPayment(leader.state))
+    return { kind: "pending", code: leader.state === "payment_unknown" ? "payment_unknown" : "payment_pending", purchaseId, leaderId };
   if (isPaid(leader.state)) {
     const stored = vault.credentials.ofPurchase(leaderId);
     const credential = stored === null ? null : vault.hand(row, stored);
     // A withdrawal has nothing to redeem: it is done when it is paid.
-    if (stored === null && vault.journal.payment(leaderId)?.kind === "withdrawal") return { kind: "refused", code: "already_exists", detail: "this withdrawal is done", purchaseId, receiptId: vault.receipts.of(leaderId).at(-1) ?? null };
+    if (stored === null && vault.journal.payment(leaderId)?.kind === "withdrawal")
+      return {
+        kind: "refused",
+        code: "already_exists",
+        detail: "this withdrawal is done",
+        purchaseId,
+        receiptId: vault.receipts.of(leaderId).at(-1) ?? null,
+      };
     if (credential !== null) return { kind: "credential", credential, limits: vault.limitsFor(row) };
     return vault.unredeemable(row, stored);
   }
   const code: Code = leader.code ?? "purchase_cancelled";
-  if (row.id !== leader.id && row.state === "opened") return vault.refuse(row, "fail", code, "the purchase that was under way for this resource ended unpaid");
+  if (row.id !== leader.id && row.state === "opened")
+    return vault.refuse(row, "fail", code, "the purchase that was under way for this resource ended unpaid");
   return { kind: "refused", code, detail: code, purchaseId, receiptId: vault.receipts.of(row.id).at(-1) ?? null };
 }

@@ -78,7 +78,22 @@ export class Journal {
     const opened = this.#sql.rows<Pick<PurchaseRow, "seq">>(
       `INSERT INTO purchase (id, state, budget, caller, subject, method, origin, host, port, path, request_hash, request_key, max_msat, credential_id, opened_at, due_at, resume_of)
        VALUES (?, 'opened', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`,
-      row.id, row.budget, row.caller, row.subject, row.method, row.origin, row.host, row.port, row.path, row.request_hash, row.request_key, row.max_msat, row.credential_id, row.opened_at, row.due_at, row.resume_of,
+      row.id,
+      row.budget,
+      row.caller,
+      row.subject,
+      row.method,
+      row.origin,
+      row.host,
+      row.port,
+      row.path,
+      row.request_hash,
+      row.request_key,
+      row.max_msat,
+      row.credential_id,
+      row.opened_at,
+      row.due_at,
+      row.resume_of,
     )[0];
     if (opened === undefined) throw new Error("the journal did not take the row");
     return { ...row, seq: opened.seq, state: "opened", code: null, tries: 0, answer_status: null };
@@ -93,7 +108,13 @@ export class Journal {
     if (to === null) throw new Error(`a purchase in ${row.state} takes no ${event}`);
     this.#awaits(due);
     const moved = this.#sql.rows<PurchaseRow>(
-      "UPDATE purchase SET state = ?, code = ?, due_at = ?, tries = CASE WHEN ? = state THEN tries + 1 ELSE 0 END WHERE id = ? AND state = ? RETURNING *", to, code, due, to, row.id, row.state,
+      "UPDATE purchase SET state = ?, code = ?, due_at = ?, tries = CASE WHEN ? = state THEN tries + 1 ELSE 0 END WHERE id = ? AND state = ? RETURNING *",
+      to,
+      code,
+      due,
+      to,
+      row.id,
+      row.state,
     )[0];
     if (moved === undefined) throw new Error(`the purchase is no longer ${row.state}`);
     return moved;
@@ -110,15 +131,32 @@ export class Journal {
   }
 
   answered(id: string, status: number, bytes: number, sha256: string | null, complete: boolean): void {
-    this.#sql.rows("UPDATE purchase SET answer_status = ?, answer_bytes = ?, answer_sha256 = ?, answer_complete = ? WHERE id = ?", status, bytes, sha256, complete ? 1 : 0, id);
+    this.#sql.rows(
+      "UPDATE purchase SET answer_status = ?, answer_bytes = ?, answer_sha256 = ?, answer_complete = ? WHERE id = ?",
+      status,
+      bytes,
+      sha256,
+      complete ? 1 : 0,
+      id,
+    );
   }
 
   due(now: number, limit: number): readonly PurchaseRow[] {
-    return this.#sql.rows<PurchaseRow>("SELECT * FROM purchase WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at, seq LIMIT ?", now, limit);
+    return this.#sql.rows<PurchaseRow>(
+      "SELECT * FROM purchase WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at, seq LIMIT ?",
+      now,
+      limit,
+    );
   }
 
   page(before: number | null, limit: number, budget: string | null): readonly PurchaseRow[] {
-    return this.#sql.rows<PurchaseRow>("SELECT * FROM purchase WHERE seq < ? AND (? IS NULL OR budget = ?) ORDER BY seq DESC LIMIT ?", before ?? Number.MAX_SAFE_INTEGER, budget, budget, limit);
+    return this.#sql.rows<PurchaseRow>(
+      "SELECT * FROM purchase WHERE seq < ? AND (? IS NULL OR budget = ?) ORDER BY seq DESC LIMIT ?",
+      before ?? Number.MAX_SAFE_INTEGER,
+      budget,
+      budget,
+      limit,
+    );
   }
 
   payment(purchaseId: string): PaymentRow | null {
@@ -138,11 +176,28 @@ export class Journal {
     this.#sql.rows(
       `INSERT INTO payment (purchase_id, operation_id, payment_hash, state, budget, host, port, origin, scope, amount_msat, charge_msat, reserve_msat, reserved_at, expires_at, binding, valid_until, sealed, subject, kind)
        VALUES (?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      payment.purchase_id, payment.operation_id, payment.payment_hash, payment.budget, payment.host, payment.port, payment.origin, payment.scope,
-      payment.amount_msat, payment.charge_msat, payment.reserve_msat, payment.reserved_at, payment.expires_at, payment.binding, payment.valid_until, payment.sealed, payment.subject, payment.kind,
+      payment.purchase_id,
+      payment.operation_id,
+      payment.payment_hash,
+      payment.budget,
+      payment.host,
+      payment.port,
+      payment.origin,
+      payment.scope,
+      payment.amount_msat,
+      payment.charge_msat,
+      payment.reserve_msat,
+      payment.reserved_at,
+      payment.expires_at,
+      payment.binding,
+      payment.valid_until,
+      payment.sealed,
+      payment.subject,
+      payment.kind,
     );
     this.#sql.rows("INSERT INTO flight (origin, scope, purchase_id) VALUES (?, ?, ?)", payment.origin, flight, row.id);
-    if (row.request_key !== null) this.#sql.rows("UPDATE request_key SET payer_id = ? WHERE budget = ? AND key = ?", row.id, row.budget, row.request_key);
+    if (row.request_key !== null)
+      this.#sql.rows("UPDATE request_key SET payer_id = ? WHERE budget = ? AND key = ?", row.id, row.budget, row.request_key);
   }
 
   setDeadline(purchaseId: string, deadline: number): void {
@@ -153,14 +208,25 @@ export class Journal {
   release(row: PurchaseRow): void {
     this.#sql.rows("UPDATE payment SET state = 'released' WHERE purchase_id = ? AND state = 'open'", row.id);
     this.land(row.id);
-    if (row.request_key !== null) this.#sql.rows("UPDATE request_key SET payer_id = NULL WHERE budget = ? AND key = ? AND payer_id = ?", row.budget, row.request_key, row.id);
+    if (row.request_key !== null)
+      this.#sql.rows(
+        "UPDATE request_key SET payer_id = NULL WHERE budget = ? AND key = ? AND payer_id = ?",
+        row.budget,
+        row.request_key,
+        row.id,
+      );
   }
 
   /** @returns false when it was settled already */
   settle(row: PurchaseRow, feeMsat: number): boolean {
-    const settled = this.#sql.rows("UPDATE payment SET state = 'settled', fee_msat = ? WHERE purchase_id = ? AND state <> 'settled' RETURNING purchase_id", feeMsat, row.id);
+    const settled = this.#sql.rows(
+      "UPDATE payment SET state = 'settled', fee_msat = ? WHERE purchase_id = ? AND state <> 'settled' RETURNING purchase_id",
+      feeMsat,
+      row.id,
+    );
     this.land(row.id);
-    if (row.request_key !== null) this.#sql.rows("UPDATE request_key SET payer_id = ? WHERE budget = ? AND key = ?", row.id, row.budget, row.request_key);
+    if (row.request_key !== null)
+      this.#sql.rows("UPDATE request_key SET payer_id = ? WHERE budget = ? AND key = ?", row.id, row.budget, row.request_key);
     return settled.length > 0;
   }
 
@@ -169,11 +235,16 @@ export class Journal {
   }
 
   flight(origin: string, scope: string): string | null {
-    return this.#sql.rows<{ purchase_id: string }>("SELECT purchase_id FROM flight WHERE origin = ? AND scope = ?", origin, scope)[0]?.purchase_id ?? null;
+    return (
+      this.#sql.rows<{ purchase_id: string }>("SELECT purchase_id FROM flight WHERE origin = ? AND scope = ?", origin, scope)[0]
+        ?.purchase_id ?? null
+    );
   }
 
   requestKey(budget: string, key: string): RequestKeyRow | null {
-    return this.#sql.rows<RequestKeyRow>("SELECT request_hash, payer_id FROM request_key WHERE budget = ? AND key = ?", budget, key)[0] ?? null;
+    return (
+      this.#sql.rows<RequestKeyRow>("SELECT request_hash, payer_id FROM request_key WHERE budget = ? AND key = ?", budget, key)[0] ?? null
+    );
   }
 
   addRequestKey(budget: string, key: string, requestHash: string): void {
@@ -193,7 +264,9 @@ export class Journal {
 
   /** The next instant anything here must be looked at, or null. */
   nextDue(): number | null {
-    const row = this.#sql.rows<{ at: number | null }>("SELECT MIN(at) AS at FROM (SELECT MIN(due_at) AS at FROM purchase WHERE due_at IS NOT NULL UNION ALL SELECT MIN(at) FROM due)")[0];
+    const row = this.#sql.rows<{ at: number | null }>(
+      "SELECT MIN(at) AS at FROM (SELECT MIN(due_at) AS at FROM purchase WHERE due_at IS NOT NULL UNION ALL SELECT MIN(at) FROM due)",
+    )[0];
     return row?.at ?? null;
   }
 
@@ -204,7 +277,12 @@ export class Journal {
   /** Replaces what was scheduled before under this name. */
   schedule(name: string, at: number, tries = 0): void {
     this.#awaits(at);
-    this.#sql.rows("INSERT INTO due (job, at, tries) VALUES (?, ?, ?) ON CONFLICT (job) DO UPDATE SET at = excluded.at, tries = excluded.tries", name, at, tries);
+    this.#sql.rows(
+      "INSERT INTO due (job, at, tries) VALUES (?, ?, ?) ON CONFLICT (job) DO UPDATE SET at = excluded.at, tries = excluded.tries",
+      name,
+      at,
+      tries,
+    );
   }
 
   unschedule(name: string): void {

@@ -19,7 +19,9 @@ export async function open(vault: Vault, request: OpenRequest): Promise<OpenAnsw
   const step = vault.transact(() => openBlock(vault, request));
   if (step.kind !== "follow") return step;
   const answer = await follow(vault, step, request.waitMs);
-  return answer.kind === "credential" ? { kind: "fetch", purchaseId: request.purchaseId, credential: answer.credential, limits: answer.limits } : answer;
+  return answer.kind === "credential"
+    ? { kind: "fetch", purchaseId: request.purchaseId, credential: answer.credential, limits: answer.limits }
+    : answer;
 }
 
 function openBlock(vault: Vault, request: OpenRequest): OpenAnswer | Follow {
@@ -40,22 +42,42 @@ function openBlock(vault: Vault, request: OpenRequest): OpenAnswer | Follow {
   const url = new URL(request.url);
   const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
   const row = journal.open({
-    id: request.purchaseId, budget: principal.budget, caller: principal.caller, subject: request.subject, method: request.method,
-    origin: `${url.protocol}//${url.host}`, host: url.hostname, port, path: url.pathname, request_hash: requestHash,
-    request_key: request.idempotencyKey, max_msat: request.maxMsat, credential_id: null, opened_at: now, due_at: now + vault.timing.openLease, resume_of: request.resume ?? null,
+    id: request.purchaseId,
+    budget: principal.budget,
+    caller: principal.caller,
+    subject: request.subject,
+    method: request.method,
+    origin: `${url.protocol}//${url.host}`,
+    host: url.hostname,
+    port,
+    path: url.pathname,
+    request_hash: requestHash,
+    request_key: request.idempotencyKey,
+    max_msat: request.maxMsat,
+    credential_id: null,
+    opened_at: now,
+    due_at: now + vault.timing.openLease,
+    resume_of: request.resume ?? null,
   });
   const budget = config.budgetRow(principal.budget);
   const wallet = config.wallet();
   const policies = budget === null || wallet === null ? null : vault.policies(wallet, budget);
-  if (policies === null || wallet === null || budget === null) return vault.refuse(row, "deny", "policy_unreadable", "the wallet's or the budget's policy is not valid");
+  if (policies === null || wallet === null || budget === null)
+    return vault.refuse(row, "deny", "policy_unreadable", "the wallet's or the budget's policy is not valid");
 
-  const verdict = checkHosts(policies.map((policy) => policy.hosts), row.host, row.port);
-  if (verdict === "host_blocked" || verdict === "host_not_allowlisted") return vault.refuse(row, "deny", verdict, `${row.host}:${row.port}`);
+  const verdict = checkHosts(
+    policies.map((policy) => policy.hosts),
+    row.host,
+    row.port,
+  );
+  if (verdict === "host_blocked" || verdict === "host_not_allowlisted")
+    return vault.refuse(row, "deny", verdict, `${row.host}:${row.port}`);
   if (row.resume_of !== null) return resume(vault, row, row.resume_of);
 
   if (request.idempotencyKey !== null) {
     const held = journal.requestKey(principal.budget, request.idempotencyKey);
-    if (held !== null && held.request_hash !== requestHash) return vault.refuse(row, "deny", "idempotency_conflict", "this key was used for another method, URL or body");
+    if (held !== null && held.request_hash !== requestHash)
+      return vault.refuse(row, "deny", "idempotency_conflict", "this key was used for another method, URL or body");
     if (held === null) journal.addRequestKey(principal.budget, request.idempotencyKey, requestHash);
     const payer = held?.payer_id == null ? null : journal.purchase(held.payer_id);
     // A request that has paid only ever uses that credential; one that is paying waits for it.
@@ -75,7 +97,8 @@ function openBlock(vault: Vault, request: OpenRequest): OpenAnswer | Follow {
 function resume(vault: Vault, row: PurchaseRow, of: string): OpenAnswer | Follow {
   const before = vault.journal.purchase(of);
   if (before === null || before.budget !== row.budget) return vault.refuse(row, "deny", "not_found", "there is no such purchase to resume");
-  if (before.request_hash !== row.request_hash) return vault.refuse(row, "deny", "idempotency_conflict", "the purchase to resume was for another method, URL or body");
+  if (before.request_hash !== row.request_hash)
+    return vault.refuse(row, "deny", "idempotency_conflict", "the purchase to resume was for another method, URL or body");
   if (isOpenPayment(before.state)) return { kind: "follow", purchaseId: row.id, leaderId: before.id };
   if (isPaid(before.state)) return withCredential(vault, row, vault.credentials.ofPurchase(before.id));
   return vault.refuse(row, "fail", before.code ?? "purchase_cancelled", `the purchase to resume ended ${before.state}`);
@@ -93,7 +116,9 @@ function again(vault: Vault, row: PurchaseRow): OpenAnswer | Follow {
   if (isPaid(row.state)) return withCredential(vault, row, vault.credentials.ofPurchase(row.id));
   if (row.state === "opened" || row.state === "served_free" || row.state === "served_cached") {
     const credential = row.credential_id === null ? null : vault.credentials.get(row.credential_id);
-    return credential === null ? { kind: "fetch", purchaseId: row.id, credential: null, limits: vault.limitsFor(row) } : withCredential(vault, row, credential);
+    return credential === null
+      ? { kind: "fetch", purchaseId: row.id, credential: null, limits: vault.limitsFor(row) }
+      : withCredential(vault, row, credential);
   }
   return { ...refusal(row.id, row.code ?? "purchase_cancelled"), receiptId: vault.receipts.of(row.id).at(-1) ?? null };
 }

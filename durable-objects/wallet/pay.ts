@@ -68,11 +68,17 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
   const once = vault.sellers.takesOnce(policies, row, scope);
 
   // Paid before and refused without ever serving: nothing more is paid for this origin and scope (invariant 6).
-  if (credentials.refusedFor(row.origin, scope) !== null) return vault.refuse(row, "fail", "paid_unfulfilled", "an earlier payment for this origin and scope has not been fulfilled");
+  if (credentials.refusedFor(row.origin, scope) !== null)
+    return vault.refuse(row, "fail", "paid_unfulfilled", "an earlier payment for this origin and scope has not been fulfilled");
   const stored = credentials.forScope(row.origin, scope, now, request.refusedCredentialId);
   // After a refusal only one that was bought since the refused one is worth a try: another purchase has been through the same.
   const turnedAway = request.refusedCredentialId === null ? null : credentials.get(request.refusedCredentialId);
-  if (stored !== null && mayShare(vault, policies, row, stored) && (turnedAway === null || turnedAway.scope !== scope || stored.created_at >= turnedAway.created_at)) return hand(vault, row, stored);
+  if (
+    stored !== null &&
+    mayShare(vault, policies, row, stored) &&
+    (turnedAway === null || turnedAway.scope !== scope || stored.created_at >= turnedAway.created_at)
+  )
+    return hand(vault, row, stored);
   // Where each request buys its own token, none waits for another's.
   const flight = once ? `${scope}#${row.id}` : scope;
   const leaderId = journal.flight(row.origin, flight);
@@ -84,14 +90,20 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
       const paid = journal.purchase(payer);
       if (paid !== null && isOpenPayment(paid.state)) return { kind: "follow", purchaseId: row.id, leaderId: payer };
       // This request has paid, and the seller wants money again: it only ever uses that credential (invariant 2).
-      if (paid !== null && isPaid(paid.state)) return request.refusedCredentialId === null ? landed(vault, row.id, payer) : vault.refuse(row, "fail", "credential_refused", "this request has paid already, and the seller refuses what it bought");
+      if (paid !== null && isPaid(paid.state))
+        return request.refusedCredentialId === null
+          ? landed(vault, row.id, payer)
+          : vault.refuse(row, "fail", "credential_refused", "this request has paid already, and the seller refuses what it bought");
     }
   }
 
   const before = journal.paymentByHash(offer.paymentHash);
   if (before !== null) {
     const credential = before.origin === row.origin && before.scope === scope ? credentials.ofPurchase(before.purchase_id) : null;
-    const handed = credential === null || credential.state === "evicted" || credential.id === request.refusedCredentialId ? null : vault.hand(row, credential);
+    const handed =
+      credential === null || credential.state === "evicted" || credential.id === request.refusedCredentialId
+        ? null
+        : vault.hand(row, credential);
     if (handed !== null) return { kind: "credential", credential: handed, limits: vault.limitsFor(row) };
     return vault.refuse(row, "fail", "payment_hash_reused", "this wallet has met this invoice before");
   }
@@ -99,16 +111,37 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
   const { verdict, grantId, quote: quoted } = decision(vault, row, offer);
   if (verdict.kind === "deny") return vault.refuse(row, "deny", verdict.code, verdict.detail);
   if (verdict.kind === "ask") return question(vault, row, quoted, verdict, policies);
-  const reserved = journal.move(journal.move(row, "quote", offer.expiresAt), "reserve", Math.min(now + vault.timing.reserveLease, offer.expiresAt));
+  const reserved = journal.move(
+    journal.move(row, "quote", offer.expiresAt),
+    "reserve",
+    Math.min(now + vault.timing.reserveLease, offer.expiresAt),
+  );
   if (grantId !== null) useGrant(vault, grantId, row.id);
   const secret = new TextEncoder().encode(JSON.stringify({ scheme: offer.scheme, token: offer.token, invoice: offer.invoice }));
-  journal.reserve(reserved, {
-    purchase_id: row.id, operation_id: uuid(vault.ports.random.bytes(16)), payment_hash: offer.paymentHash, budget: row.budget, subject: row.subject, kind: "purchase",
-    host: row.host, port: row.port, origin: row.origin, scope,
-    amount_msat: offer.amountMsat, charge_msat: verdict.chargeMsat, reserve_msat: verdict.maxFeeMsat, reserved_at: now, expires_at: offer.expiresAt,
-    binding: offer.binding, valid_until: offer.validUntil,
-    sealed: vault.ports.sealer.seal(vault.key(), vault.nonce(), `payment:${row.id}`, secret),
-  }, flight);
+  journal.reserve(
+    reserved,
+    {
+      purchase_id: row.id,
+      operation_id: uuid(vault.ports.random.bytes(16)),
+      payment_hash: offer.paymentHash,
+      budget: row.budget,
+      subject: row.subject,
+      kind: "purchase",
+      host: row.host,
+      port: row.port,
+      origin: row.origin,
+      scope,
+      amount_msat: offer.amountMsat,
+      charge_msat: verdict.chargeMsat,
+      reserve_msat: verdict.maxFeeMsat,
+      reserved_at: now,
+      expires_at: offer.expiresAt,
+      binding: offer.binding,
+      valid_until: offer.validUntil,
+      sealed: vault.ports.sealer.seal(vault.key(), vault.nonce(), `payment:${row.id}`, secret),
+    },
+    flight,
+  );
   return { kind: "send", purchaseId: row.id, bolt11: offer.invoice };
 }
 
@@ -118,15 +151,34 @@ function hand(vault: Vault, row: PurchaseRow, stored: CredentialRow): PayAnswer 
 }
 
 /** Policy wants a person's word. One question per request: whoever sends it again meanwhile is told of the same one. */
-function question(vault: Vault, row: PurchaseRow, quoted: Quote, verdict: Extract<Decision, { kind: "ask" }>, policies: readonly Policy[]): PayAnswer {
+function question(
+  vault: Vault,
+  row: PurchaseRow,
+  quoted: Quote,
+  verdict: Extract<Decision, { kind: "ask" }>,
+  policies: readonly Policy[],
+): PayAnswer {
   const now = vault.clock.now();
   const detail = verdict.because === "host" ? "this host is not on the allowlist" : "at or above the approval threshold";
   const asked = pendingFor(vault, row, now);
   if (asked !== null) return { ...vault.refuse(row, "deny", "approval_required", detail), quote: quoted, approvalId: asked };
   const until = now + Math.min(...policies.map((policy) => policy.approvalMs ?? APPROVAL_MS));
   const waiting = vault.journal.move(vault.journal.move(row, "quote", until), "ask", until, "approval_required");
-  const approvalId = ask(vault, waiting, { because: verdict.because, amountMsat: quoted.amountMsat, maxMsat: add(verdict.chargeMsat, verdict.maxFeeMsat), description: quoted.description });
-  return { kind: "refused", code: "approval_required", detail, purchaseId: row.id, receiptId: vault.receipt("denied", waiting, "approval_required"), quote: quoted, approvalId };
+  const approvalId = ask(vault, waiting, {
+    because: verdict.because,
+    amountMsat: quoted.amountMsat,
+    maxMsat: add(verdict.chargeMsat, verdict.maxFeeMsat),
+    description: quoted.description,
+  });
+  return {
+    kind: "refused",
+    code: "approval_required",
+    detail,
+    purchaseId: row.id,
+    receiptId: vault.receipt("denied", waiting, "approval_required"),
+    quote: quoted,
+    approvalId,
+  };
 }
 
 type Found =
@@ -152,7 +204,9 @@ function find(vault: Vault, request: PayRequest): Found {
   if (refusedCredentialId !== null && !wasHanded) {
     const since = row.credential_id === null ? null : vault.credentials.get(row.credential_id);
     const credential = since === null ? null : vault.hand(row, since);
-    return credential === null ? refusal(row.id, "invalid_request", "this purchase was not given that credential") : { kind: "credential", credential, limits: vault.limitsFor(row) };
+    return credential === null
+      ? refusal(row.id, "invalid_request", "this purchase was not given that credential")
+      : { kind: "credential", credential, limits: vault.limitsFor(row) };
   }
   if (refusedCredentialId !== null) {
     const word = refused(vault, row, refusedCredentialId);
@@ -192,8 +246,14 @@ function decision(vault: Vault, row: PurchaseRow, offer: Offer): Decided {
     const switches = vault.switches(wallet, budget);
     const caps = row.subject === null ? undefined : policies[1].perSubject;
     const request: SpendRequest = {
-      host: row.host, port: row.port, amountMsat: offer.amountMsat, network: offer.network, expiresAt: offer.expiresAt, binding: offer.binding,
-      callLimitMsat: row.max_msat as Msat | null, granularity: vault.ports.payer.granularity,
+      host: row.host,
+      port: row.port,
+      amountMsat: offer.amountMsat,
+      network: offer.network,
+      expiresAt: offer.expiresAt,
+      binding: offer.binding,
+      callLimitMsat: row.max_msat as Msat | null,
+      granularity: vault.ports.payer.granularity,
       subject: caps === undefined || row.subject === null ? null : { caps, ledger: vault.ledger.subject(row.budget, row.subject) },
     };
     verdict = decide(layers, switches, request, now);
@@ -208,8 +268,14 @@ function decision(vault: Vault, row: PurchaseRow, offer: Offer): Decided {
     verdict,
     grantId,
     quote: {
-      origin: row.origin, amountMsat: offer.amountMsat, maxFeeMsat: verdict.kind === "deny" ? (0 as Msat) : verdict.maxFeeMsat, expiresAt: offer.expiresAt,
-      scope, binding: offer.binding, description: offer.description, allowed: verdict.kind === "allow",
+      origin: row.origin,
+      amountMsat: offer.amountMsat,
+      maxFeeMsat: verdict.kind === "deny" ? (0 as Msat) : verdict.maxFeeMsat,
+      expiresAt: offer.expiresAt,
+      scope,
+      binding: offer.binding,
+      description: offer.description,
+      allowed: verdict.kind === "allow",
       code: verdict.kind === "deny" ? verdict.code : verdict.kind === "ask" ? "approval_required" : null,
     },
   };

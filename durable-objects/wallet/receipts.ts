@@ -28,14 +28,22 @@ export class Receipts {
 
   /** @returns the receipt's id */
   write(facts: Facts, at: number): string {
-    this.#last ??= this.#sql.rows<{ sequence: number; chain: string }>("SELECT sequence, chain FROM receipt ORDER BY sequence DESC LIMIT 1")[0] ?? { sequence: 0, chain: GENESIS };
+    this.#last ??= this.#sql.rows<{ sequence: number; chain: string }>(
+      "SELECT sequence, chain FROM receipt ORDER BY sequence DESC LIMIT 1",
+    )[0] ?? { sequence: 0, chain: GENESIS };
     const sequence = this.#last.sequence + 1;
     const receipt: Receipt = { ...facts, version: 1, sequence, at: new Date(at).toISOString() };
     const id = receiptId(receipt);
     const chain = chainHash(this.#last.chain, id);
     this.#sql.rows(
       "INSERT INTO receipt (sequence, purchase_id, budget, receipt_id, chain, at, facts) VALUES (?, ?, ?, ?, ?, ?, ?)",
-      sequence, facts.purchaseId, facts.budget, id, chain, at, canonicalJson(receipt as unknown as Json),
+      sequence,
+      facts.purchaseId,
+      facts.budget,
+      id,
+      chain,
+      at,
+      canonicalJson(receipt as unknown as Json),
     );
     this.#last = { sequence, chain };
     return id;
@@ -43,14 +51,22 @@ export class Receipts {
 
   /** Ids of a purchase's receipts, oldest first. */
   of(purchaseId: string): readonly string[] {
-    return this.#sql.rows<{ receipt_id: string }>("SELECT receipt_id FROM receipt WHERE purchase_id = ? ORDER BY sequence", purchaseId).map((row) => row.receipt_id);
+    return this.#sql
+      .rows<{ receipt_id: string }>("SELECT receipt_id FROM receipt WHERE purchase_id = ? ORDER BY sequence", purchaseId)
+      .map((row) => row.receipt_id);
   }
 
   /** @param budget null: the whole wallet's */
   page(after: number, limit: number, budget: string | null): readonly ReceiptRecord[] {
-    const rows = budget === null
-      ? this.#sql.rows<Row>("SELECT receipt_id, chain, facts FROM receipt WHERE sequence > ? ORDER BY sequence LIMIT ?", after, limit)
-      : this.#sql.rows<Row>("SELECT receipt_id, chain, facts FROM receipt WHERE sequence > ? AND budget = ? ORDER BY sequence LIMIT ?", after, budget, limit);
+    const rows =
+      budget === null
+        ? this.#sql.rows<Row>("SELECT receipt_id, chain, facts FROM receipt WHERE sequence > ? ORDER BY sequence LIMIT ?", after, limit)
+        : this.#sql.rows<Row>(
+            "SELECT receipt_id, chain, facts FROM receipt WHERE sequence > ? AND budget = ? ORDER BY sequence LIMIT ?",
+            after,
+            budget,
+            limit,
+          );
     return rows.map((row) => ({ receiptId: row.receipt_id, chain: row.chain, receipt: JSON.parse(row.facts) as Receipt }));
   }
 
@@ -64,6 +80,9 @@ export class Receipts {
 
   /** What the control plane holds, by its own last word: that may be less than it once said. */
   acknowledge(sequence: number): void {
-    this.#sql.rows("INSERT INTO outbox (only, acknowledged) VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET acknowledged = excluded.acknowledged", sequence);
+    this.#sql.rows(
+      "INSERT INTO outbox (only, acknowledged) VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET acknowledged = excluded.acknowledged",
+      sequence,
+    );
   }
 }

@@ -7,15 +7,26 @@ import { purchase } from "./admin.ts";
 import { release, settleBlock } from "./send.ts";
 import type { Vault } from "./vault.ts";
 
-const no = (code: "not_found" | "invalid_request" | "envelope_unopenable" | "already_exists", detail: string): Result<never> => ({ ok: false, code, detail });
+const no = (code: "not_found" | "invalid_request" | "envelope_unopenable" | "already_exists", detail: string): Result<never> => ({
+  ok: false,
+  code,
+  detail,
+});
 
 /**
  * `failed` releases the money; should it settle after all, that is booked as late and pauses the wallet. `paid` with the preimage
  * stores the credential; without one the money counts as gone, reserve and all, and nothing can be redeemed.
  */
-export async function resolve(vault: Vault, purchaseId: string, verdict: "paid" | "failed", evidence: string, preimage: string | null): Promise<Result<PurchaseView>> {
+export async function resolve(
+  vault: Vault,
+  purchaseId: string,
+  verdict: "paid" | "failed",
+  evidence: string,
+  preimage: string | null,
+): Promise<Result<PurchaseView>> {
   const notReady = await vault.ready();
-  if (notReady !== null) return no(notReady === "not_found" ? "not_found" : "envelope_unopenable", "no such wallet, or its keys cannot be opened");
+  if (notReady !== null)
+    return no(notReady === "not_found" ? "not_found" : "envelope_unopenable", "no such wallet, or its keys cannot be opened");
   const fault = evidenceFault(evidence);
   if (fault !== null) return no("invalid_request", fault);
   const done = vault.transact((): Result<null> => {
@@ -28,11 +39,28 @@ export async function resolve(vault: Vault, purchaseId: string, verdict: "paid" 
       return { ok: true, value: null };
     }
     if (preimage !== null) {
-      settleBlock(vault, purchaseId, { kind: "settled", preimage: preimage.toLowerCase(), feeMsat: payment.reserve_msat as Msat, settledAt: vault.clock.now(), reference: "operator" }, vault.clock.now());
-      if (isOpenPayment(vault.journal.purchase(purchaseId)?.state ?? "failed")) return no("invalid_request", "preimage: it does not hash to this payment's hash");
+      settleBlock(
+        vault,
+        purchaseId,
+        {
+          kind: "settled",
+          preimage: preimage.toLowerCase(),
+          feeMsat: payment.reserve_msat as Msat,
+          settledAt: vault.clock.now(),
+          reference: "operator",
+        },
+        vault.clock.now(),
+      );
+      if (isOpenPayment(vault.journal.purchase(purchaseId)?.state ?? "failed"))
+        return no("invalid_request", "preimage: it does not hash to this payment's hash");
     } else settleWithoutProof(vault, purchaseId);
     const after = vault.journal.purchase(purchaseId);
-    if (after !== null) vault.receipt("resolved", after, after.code, { payment: vault.journal.payment(purchaseId), credential: vault.credentials.ofPurchase(purchaseId), evidence });
+    if (after !== null)
+      vault.receipt("resolved", after, after.code, {
+        payment: vault.journal.payment(purchaseId),
+        credential: vault.credentials.ofPurchase(purchaseId),
+        evidence,
+      });
     return { ok: true, value: null };
   });
   vault.flights.notify(purchaseId);
@@ -47,9 +75,21 @@ function settleWithoutProof(vault: Vault, purchaseId: string): void {
   const paid = vault.journal.move(row, "settle", vault.clock.now());
   vault.journal.settle(paid, payment.reserve_msat);
   if (payment.kind === "purchase") {
-    vault.ledger.book({ budget: payment.budget, subject: payment.subject, host: payment.host, port: payment.port, reservedAt: payment.reserved_at, totalMsat: (payment.charge_msat + payment.reserve_msat) as Msat });
+    vault.ledger.book({
+      budget: payment.budget,
+      subject: payment.subject,
+      host: payment.host,
+      port: payment.port,
+      reservedAt: payment.reserved_at,
+      totalMsat: (payment.charge_msat + payment.reserve_msat) as Msat,
+    });
   }
-  vault.journal.move(paid, payment.kind === "withdrawal" ? "fulfil" : "unfulfil", null, payment.kind === "withdrawal" ? null : "preimage_unavailable");
+  vault.journal.move(
+    paid,
+    payment.kind === "withdrawal" ? "fulfil" : "unfulfil",
+    null,
+    payment.kind === "withdrawal" ? null : "preimage_unavailable",
+  );
 }
 
 /** Nothing more is expected of this seller: its credential is dropped, and the origin and scope may be bought again. */
@@ -58,7 +98,8 @@ export function writeOff(vault: Vault, purchaseId: string): Result<PurchaseView>
   const done = vault.transact((): Result<null> => {
     const row = vault.journal.purchase(purchaseId);
     if (row === null) return no("not_found", "no such purchase");
-    if (row.state !== "paid_unfulfilled") return no("already_exists", `only a paid_unfulfilled can be written off; this one is ${row.state}`);
+    if (row.state !== "paid_unfulfilled")
+      return no("already_exists", `only a paid_unfulfilled can be written off; this one is ${row.state}`);
     const credential = vault.credentials.ofPurchase(purchaseId);
     const moved = vault.journal.move(row, "write_off", null, row.code);
     if (credential !== null) vault.credentials.evict(credential.id);
@@ -71,6 +112,7 @@ export function writeOff(vault: Vault, purchaseId: string): Result<PurchaseView>
 /** It goes into a receipt that is shown and exported. */
 function evidenceFault(evidence: string): string | null {
   if (evidence.trim() === "" || evidence.length > 500) return "evidence: say in 1 to 500 characters how this is known";
-  if (/[0-9a-f]{64}/iu.test(evidence) || /ln(?:bc|tb|bcrt)[0-9a-z]{20}/iu.test(evidence)) return "evidence: it is public; leave out preimages and invoices";
+  if (/[0-9a-f]{64}/iu.test(evidence) || /ln(?:bc|tb|bcrt)[0-9a-z]{20}/iu.test(evidence))
+    return "evidence: it is public; leave out preimages and invoices";
   return evidence.isWellFormed() ? null : "evidence: not well-formed text";
 }

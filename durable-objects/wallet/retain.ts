@@ -27,7 +27,9 @@ export function retain(vault: Vault): void {
 /** When the first thing that is there now will have had its term, or null. */
 function oldest(vault: Vault): number | null {
   const { keepUnpaid } = vault.timing;
-  const row = vault.ports.sql.rows<{ at: number | null }>("SELECT MIN(opened_at) AS at FROM purchase WHERE id NOT IN (SELECT purchase_id FROM payment) AND id NOT IN (SELECT purchase_id FROM approval)")[0];
+  const row = vault.ports.sql.rows<{ at: number | null }>(
+    "SELECT MIN(opened_at) AS at FROM purchase WHERE id NOT IN (SELECT purchase_id FROM payment) AND id NOT IN (SELECT purchase_id FROM approval)",
+  )[0];
   return row?.at == null || !Number.isFinite(keepUnpaid) ? null : row.at + keepUnpaid;
 }
 
@@ -41,22 +43,37 @@ function prune(vault: Vault, now: number): boolean {
   };
   if (Number.isFinite(keepUnpaid)) {
     batch(
-      "DELETE FROM purchase WHERE seq IN (SELECT seq FROM purchase WHERE due_at IS NULL AND opened_at < ? AND id NOT IN (SELECT purchase_id FROM payment) AND id NOT IN (SELECT purchase_id FROM approval) LIMIT ?) RETURNING seq", now - keepUnpaid,
+      "DELETE FROM purchase WHERE seq IN (SELECT seq FROM purchase WHERE due_at IS NULL AND opened_at < ? AND id NOT IN (SELECT purchase_id FROM payment) AND id NOT IN (SELECT purchase_id FROM approval) LIMIT ?) RETURNING seq",
+      now - keepUnpaid,
     );
-    batch("DELETE FROM request_key WHERE payer_id IS NULL AND (budget, key) IN (SELECT budget, key FROM request_key k WHERE payer_id IS NULL AND NOT EXISTS (SELECT 1 FROM purchase p WHERE p.budget = k.budget AND p.request_key = k.key) LIMIT ?) RETURNING key");
+    batch(
+      "DELETE FROM request_key WHERE payer_id IS NULL AND (budget, key) IN (SELECT budget, key FROM request_key k WHERE payer_id IS NULL AND NOT EXISTS (SELECT 1 FROM purchase p WHERE p.budget = k.budget AND p.request_key = k.key) LIMIT ?) RETURNING key",
+    );
   }
   if (Number.isFinite(keepReceipts)) {
     // The head of the chain stays: the next receipt hangs on it.
     batch(
-      "DELETE FROM receipt WHERE sequence IN (SELECT sequence FROM receipt WHERE at < ? AND sequence <= (SELECT acknowledged FROM outbox WHERE only = 1) AND sequence < (SELECT MAX(sequence) FROM receipt) ORDER BY sequence LIMIT ?) RETURNING sequence", now - keepReceipts,
+      "DELETE FROM receipt WHERE sequence IN (SELECT sequence FROM receipt WHERE at < ? AND sequence <= (SELECT acknowledged FROM outbox WHERE only = 1) AND sequence < (SELECT MAX(sequence) FROM receipt) ORDER BY sequence LIMIT ?) RETURNING sequence",
+      now - keepReceipts,
     );
   }
   if (Number.isFinite(keepSecrets)) {
-    batch("UPDATE payment SET sealed = X'' WHERE purchase_id IN (SELECT purchase_id FROM payment WHERE state <> 'open' AND reserved_at < ? AND length(sealed) > 0 LIMIT ?) RETURNING purchase_id", now - keepSecrets);
+    batch(
+      "UPDATE payment SET sealed = X'' WHERE purchase_id IN (SELECT purchase_id FROM payment WHERE state <> 'open' AND reserved_at < ? AND length(sealed) > 0 LIMIT ?) RETURNING purchase_id",
+      now - keepSecrets,
+    );
     // One that was refused and never served stays what it is: it forbids to pay again until it is delivered or written off (invariant 6).
-    batch("UPDATE credential SET sealed = X'', state = 'evicted' WHERE id IN (SELECT id FROM credential WHERE usable_until IS NOT NULL AND usable_until < ? AND length(sealed) > 0 AND state <> 'refused' LIMIT ?) RETURNING id", now - keepSecrets);
-    batch("DELETE FROM learned WHERE (origin, path) IN (SELECT l.origin, l.path FROM learned l JOIN credential c ON c.id = l.credential_id WHERE c.state = 'evicted' LIMIT ?) RETURNING path");
+    batch(
+      "UPDATE credential SET sealed = X'', state = 'evicted' WHERE id IN (SELECT id FROM credential WHERE usable_until IS NOT NULL AND usable_until < ? AND length(sealed) > 0 AND state <> 'refused' LIMIT ?) RETURNING id",
+      now - keepSecrets,
+    );
+    batch(
+      "DELETE FROM learned WHERE (origin, path) IN (SELECT l.origin, l.path FROM learned l JOIN credential c ON c.id = l.credential_id WHERE c.state = 'evicted' LIMIT ?) RETURNING path",
+    );
   }
-  batch("DELETE FROM spent WHERE (holder, hour) IN (SELECT holder, hour FROM spent WHERE hour <> -1 AND hour < ? LIMIT ?) RETURNING hour", now - KEEP_HOURS);
+  batch(
+    "DELETE FROM spent WHERE (holder, hour) IN (SELECT holder, hour FROM spent WHERE hour <> -1 AND hour < ? LIMIT ?) RETURNING hour",
+    now - KEEP_HOURS,
+  );
   return full;
 }

@@ -40,7 +40,9 @@ export class Security {
   }
 
   #askOnce(walletId: string): Promise<void> {
-    this.#asking ??= this.#ask(walletId).finally(() => { this.#asking = null; });
+    this.#asking ??= this.#ask(walletId).finally(() => {
+      this.#asking = null;
+    });
     return this.#asking;
   }
 

@@ -28,7 +28,12 @@ export class Sellers {
 
   limits(policies: readonly Policy[], row: PurchaseRow): FetchLimits {
     const { headersMs, idleMs, totalMs, maxBytes } = settingsFor(policies, row);
-    return { headersMs: headersMs ?? DEFAULTS.headersMs, idleMs: idleMs ?? DEFAULTS.idleMs, totalMs: totalMs ?? DEFAULTS.totalMs, maxBytes: maxBytes ?? DEFAULTS.maxBytes };
+    return {
+      headersMs: headersMs ?? DEFAULTS.headersMs,
+      idleMs: idleMs ?? DEFAULTS.idleMs,
+      totalMs: totalMs ?? DEFAULTS.totalMs,
+      maxBytes: maxBytes ?? DEFAULTS.maxBytes,
+    };
   }
 
   /** Does each request of this scope buy its own token? */
@@ -52,7 +57,11 @@ export class Sellers {
     const times = (this.#row(origin, scope)?.refused_after_one ?? 0) + 1;
     this.#sql.rows(
       "INSERT INTO seller (origin, scope, refused_after_one, once, learned_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (origin, scope) DO UPDATE SET refused_after_one = excluded.refused_after_one, once = excluded.once, learned_at = excluded.learned_at",
-      origin, scope, times, times >= TWICE ? 1 : 0, now,
+      origin,
+      scope,
+      times,
+      times >= TWICE ? 1 : 0,
+      now,
     );
   }
 

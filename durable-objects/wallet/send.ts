@@ -32,7 +32,11 @@ export async function send(vault: Vault, purchaseId: string, bolt11: string): Pr
       flights.called(purchaseId);
       vault.transact(() => settleBlock(vault, purchaseId, outcome, asked));
       // Too late for the caller is not too late for the books.
-      if (outcome.kind === "unknown") void call.then((late) => lateAnswer(vault, purchaseId, late, asked), () => {});
+      if (outcome.kind === "unknown")
+        void call.then(
+          (late) => lateAnswer(vault, purchaseId, late, asked),
+          () => {},
+        );
     });
   } catch (error) {
     vault.ports.log("send_interrupted", { purchaseId, error: error instanceof Error ? error.name : "unknown" });
@@ -75,13 +79,25 @@ function sendBlock(vault: Vault, purchaseId: string, bolt11: string): PaymentOrd
   journal.move(row, "send", deadline + vault.timing.grace);
   journal.setDeadline(purchaseId, deadline);
   return {
-    walletId: wallet.wallet_id, epoch: wallet.epoch, operationId: payment.operation_id, bolt11, paymentHash: payment.payment_hash,
-    amountMsat: payment.amount_msat as Msat, maxFeeMsat: payment.reserve_msat as Msat, deadline,
+    walletId: wallet.wallet_id,
+    epoch: wallet.epoch,
+    operationId: payment.operation_id,
+    bolt11,
+    paymentHash: payment.payment_hash,
+    amountMsat: payment.amount_msat as Msat,
+    maxFeeMsat: payment.reserve_msat as Msat,
+    deadline,
   };
 }
 
 /** Definitely unsent: the money is free, and the receipt says why nothing was paid. */
-export function release(vault: Vault, row: PurchaseRow, event: "cancel" | "expire" | "fail", code: Code, evidence: string | null = null): void {
+export function release(
+  vault: Vault,
+  row: PurchaseRow,
+  event: "cancel" | "expire" | "fail",
+  code: Code,
+  evidence: string | null = null,
+): void {
   const ended = vault.journal.move(row, event, null, code);
   vault.journal.release(ended);
   vault.receipt(event === "cancel" ? "denied" : "failed", ended, code, { payment: vault.journal.payment(row.id), evidence });
@@ -95,7 +111,8 @@ export function settleBlock(vault: Vault, purchaseId: string, outcome: PaymentOu
   switch (outcome.kind) {
     case "settled": {
       if (outcome.preimage === null) return loseSight(vault, row, "preimage_unavailable");
-      if (!/^[0-9a-f]{64}$/u.test(outcome.preimage) || bytesToHex(sha256(hexToBytes(outcome.preimage))) !== payment.payment_hash) return loseSight(vault, row, "preimage_mismatch");
+      if (!/^[0-9a-f]{64}$/u.test(outcome.preimage) || bytesToHex(sha256(hexToBytes(outcome.preimage))) !== payment.payment_hash)
+        return loseSight(vault, row, "preimage_mismatch");
       return settled(vault, row, payment, outcome.preimage, outcome.feeMsat);
     }
     case "failed":
@@ -105,7 +122,8 @@ export function settleBlock(vault: Vault, purchaseId: string, outcome: PaymentOu
       if (!isOpenPayment(row.state) || row.state === "reserved") return;
       // It is the payer who refuses late orders, by its own clock; ours may have been set forwards while the order was on its way.
       const looked = Math.min(asked, outcome.asOf ?? asked);
-      if (payment.deadline !== null && looked >= payment.deadline + vault.timing.grace) return release(vault, row, "fail", "payment_failed");
+      if (payment.deadline !== null && looked >= payment.deadline + vault.timing.grace)
+        return release(vault, row, "fail", "payment_failed");
       return loseSight(vault, row, "payment_unknown");
     }
     case "pending":
@@ -134,7 +152,10 @@ function settled(vault: Vault, row: PurchaseRow, payment: PaymentRow, preimage: 
   const late = payment.state === "released";
   const now = vault.clock.now();
   const plain = vault.ports.sealer.open(vault.key(payment.sealed), `payment:${row.id}`, payment.sealed);
-  if (plain === null) throw new Error(payment.sealed.length === 0 ? "the token has been forgotten: it settled a month late" : "the sealed payment cannot be opened");
+  if (plain === null)
+    throw new Error(
+      payment.sealed.length === 0 ? "the token has been forgotten: it settled a month late" : "the sealed payment cannot be opened",
+    );
   const { scheme, token } = JSON.parse(new TextDecoder().decode(plain)) as { readonly scheme: string; readonly token: string };
   const paid = vault.journal.move(row, "settle", now + vault.timing.paidLease);
   vault.journal.settle(paid, feeMsat);
@@ -146,12 +167,34 @@ function settled(vault: Vault, row: PurchaseRow, payment: PaymentRow, preimage: 
     vault.receipt(late ? "late_settlement" : "withdrawn", done, null, { payment: { ...payment, fee_msat: feeMsat } });
     return;
   }
-  vault.ledger.book({ budget: payment.budget, subject: payment.subject, host: payment.host, port: payment.port, reservedAt: payment.reserved_at, totalMsat: add(payment.charge_msat as Msat, feeMsat) });
+  vault.ledger.book({
+    budget: payment.budget,
+    subject: payment.subject,
+    host: payment.host,
+    port: payment.port,
+    reservedAt: payment.reserved_at,
+    totalMsat: add(payment.charge_msat as Msat, feeMsat),
+  });
   const id = `cred_${payment.operation_id}`;
-  vault.credentials.store(vault.key(), vault.nonce(), {
-    id, purchaseId: row.id, origin: payment.origin, scope: payment.scope, path: row.path, paymentHash: payment.payment_hash, validUntil: payment.valid_until, secret: { scheme, token, preimage },
-  }, now);
-  vault.receipt(late ? "late_settlement" : "paid", paid, null, { payment: { ...payment, fee_msat: feeMsat }, credential: { id, payment_hash: payment.payment_hash } });
+  vault.credentials.store(
+    vault.key(),
+    vault.nonce(),
+    {
+      id,
+      purchaseId: row.id,
+      origin: payment.origin,
+      scope: payment.scope,
+      path: row.path,
+      paymentHash: payment.payment_hash,
+      validUntil: payment.valid_until,
+      secret: { scheme, token, preimage },
+    },
+    now,
+  );
+  vault.receipt(late ? "late_settlement" : "paid", paid, null, {
+    payment: { ...payment, fee_msat: feeMsat },
+    credential: { id, payment_hash: payment.payment_hash },
+  });
   vault.journal.useCredential(row.id, id);
 }
 

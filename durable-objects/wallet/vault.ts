@@ -149,7 +149,9 @@ export class Vault {
   async openKeys(): Promise<void> {
     const wallet = this.wallet();
     if (wallet === null) return;
-    this.#opening ??= this.#keys.open(wallet).finally(() => { this.#opening = null; });
+    this.#opening ??= this.#keys.open(wallet).finally(() => {
+      this.#opening = null;
+    });
     await this.#opening;
   }
 
@@ -187,7 +189,13 @@ export class Vault {
   switches(wallet: WalletRow, budget: BudgetRow | null): Switches | null {
     const security = this.security.current();
     if (security === null) return null;
-    return { globalPause: security.globalPause, ownerKillSwitch: security.ownerKillSwitch, wallet: wallet.state, budgetDisabled: budget === null || budget.disabled === 1, superseded: security.epoch > wallet.epoch };
+    return {
+      globalPause: security.globalPause,
+      ownerKillSwitch: security.ownerKillSwitch,
+      wallet: wallet.state,
+      budgetDisabled: budget === null || budget.disabled === 1,
+      superseded: security.epoch > wallet.epoch,
+    };
   }
 
   policies(wallet: WalletRow, budget: BudgetRow): readonly [wallet: Policy, budget: Policy] | null {
@@ -216,25 +224,50 @@ export class Vault {
     ];
   }
 
-  receipt(kind: ReceiptKind, row: PurchaseRow, code: Code | null, about: { readonly payment?: PaymentRow | null; readonly credential?: CredentialRow | { readonly id: string; readonly payment_hash: string } | null; readonly evidence?: string | null } = {}): string {
+  receipt(
+    kind: ReceiptKind,
+    row: PurchaseRow,
+    code: Code | null,
+    about: {
+      readonly payment?: PaymentRow | null;
+      readonly credential?: CredentialRow | { readonly id: string; readonly payment_hash: string } | null;
+      readonly evidence?: string | null;
+    } = {},
+  ): string {
     const wallet = this.config.wallet();
     if (wallet === null) throw new Error("no wallet");
     const at = this.clock.now();
     const { payment = null, credential = null } = about;
     const cached = kind === "cached";
-    const id = this.receipts.write({
-      kind, purchaseId: row.id, walletId: wallet.wallet_id, owner: wallet.owner, budget: row.budget, subject: row.subject,
-      method: row.method, origin: row.origin, path: row.path, code,
-      amountMsat: cached ? (0 as Msat) : ((payment?.amount_msat ?? null) as Msat | null),
-      feeMsat: cached ? (0 as Msat) : ((payment?.fee_msat ?? null) as Msat | null),
-      maxFeeMsat: cached ? null : ((payment?.reserve_msat ?? null) as Msat | null),
-      paymentHash: payment?.payment_hash ?? credential?.payment_hash ?? null,
-      credentialId: credential?.id ?? null, binding: payment?.binding ?? null, evidence: about.evidence ?? null,
-      backend: wallet.backend, epoch: wallet.epoch, policyVersion: wallet.policy_version,
-    }, at);
+    const id = this.receipts.write(
+      {
+        kind,
+        purchaseId: row.id,
+        walletId: wallet.wallet_id,
+        owner: wallet.owner,
+        budget: row.budget,
+        subject: row.subject,
+        method: row.method,
+        origin: row.origin,
+        path: row.path,
+        code,
+        amountMsat: cached ? (0 as Msat) : ((payment?.amount_msat ?? null) as Msat | null),
+        feeMsat: cached ? (0 as Msat) : ((payment?.fee_msat ?? null) as Msat | null),
+        maxFeeMsat: cached ? null : ((payment?.reserve_msat ?? null) as Msat | null),
+        paymentHash: payment?.payment_hash ?? credential?.payment_hash ?? null,
+        credentialId: credential?.id ?? null,
+        binding: payment?.binding ?? null,
+        evidence: about.evidence ?? null,
+        backend: wallet.backend,
+        epoch: wallet.epoch,
+        policyVersion: wallet.policy_version,
+      },
+      at,
+    );
     if (!this.#outboxDue) {
       if (this.journal.job("outbox") === null) this.journal.schedule("outbox", at + this.timing.outboxDelay);
-      if (Number.isFinite(this.timing.keepUnpaid) && this.journal.job("retain") === null) this.journal.schedule("retain", at + this.timing.keepUnpaid);
+      if (Number.isFinite(this.timing.keepUnpaid) && this.journal.job("retain") === null)
+        this.journal.schedule("retain", at + this.timing.keepUnpaid);
       this.#outboxDue = true;
     }
     return id;
@@ -250,9 +283,11 @@ export class Vault {
   /** Paid for, and nothing to hand out: said so that nobody goes looking for keys that are not lost. */
   unredeemable(row: PurchaseRow, stored: CredentialRow | null): Refusal {
     const [event, code, detail] =
-      stored === null ? (["fail", "preimage_unavailable", "it was paid, an operator has ended it, and there is no proof to show"] as const)
-      : stored.sealed.length === 0 ? (["fail", "credential_refused", "what it bought has expired and is no longer kept"] as const)
-      : (["deny", "envelope_unopenable", "the stored credential cannot be opened"] as const);
+      stored === null
+        ? (["fail", "preimage_unavailable", "it was paid, an operator has ended it, and there is no proof to show"] as const)
+        : stored.sealed.length === 0
+          ? (["fail", "credential_refused", "what it bought has expired and is no longer kept"] as const)
+          : (["deny", "envelope_unopenable", "the stored credential cannot be opened"] as const);
     if (row.state === "opened") return this.refuse(row, event, code, detail);
     return { kind: "refused", code, detail, purchaseId: row.id, receiptId: this.receipts.of(row.id).at(-1) ?? null };
   }
@@ -267,7 +302,9 @@ export class Vault {
     const handed = row.credential_id === credential.id;
     if (!handed) this.journal.useCredential(row.id, credential.id);
     return {
-      id: credential.id, authorization, paymentHash: credential.payment_hash,
+      id: credential.id,
+      authorization,
+      paymentHash: credential.payment_hash,
       status: own ? "paid" : "cached",
       spentMsat: payment === null ? (0 as Msat) : add(payment.charge_msat as Msat, (payment.fee_msat ?? 0) as Msat),
       receiptId: own || handed ? (this.receipts.of(row.id).at(-1) ?? "") : this.receipt("cached", row, null, { credential }),

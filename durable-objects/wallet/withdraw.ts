@@ -21,7 +21,8 @@ export async function withdraw(vault: Vault, request: WithdrawRequest): Promise<
   if (notReady !== null) return { ok: false, code: notReady, detail: "no such wallet, or its keys cannot be opened" };
   const wallet = vault.wallet();
   if (wallet === null) return { ok: false, code: "not_found", detail: "no such wallet" };
-  if (!/^[0-9a-f-]{36}$/u.test(request.withdrawalId)) return { ok: false, code: "invalid_request", detail: "withdrawalId: a UUID in lower case" };
+  if (!/^[0-9a-f-]{36}$/u.test(request.withdrawalId))
+    return { ok: false, code: "invalid_request", detail: "withdrawalId: a UUID in lower case" };
   await vault.security.refresh(wallet.wallet_id);
   // "Disable now" may have taken the keys from memory meanwhile.
   if ((await vault.ready()) !== null) return { ok: false, code: "envelope_unopenable", detail: "the wallet's keys cannot be opened" };
@@ -40,29 +41,76 @@ function begin(vault: Vault, { withdrawalId, bolt11, maxFeeMsat, by }: WithdrawR
   if (!read.ok) return { ok: false, code: read.code, detail: read.detail };
   const { invoice } = read;
   const known = vault.journal.purchase(withdrawalId);
-  if (known !== null) return vault.journal.payment(withdrawalId)?.payment_hash === invoice.paymentHash ? { ok: true, value: false } : { ok: false, code: "idempotency_conflict", detail: "this withdrawalId was used for another invoice" };
+  if (known !== null)
+    return vault.journal.payment(withdrawalId)?.payment_hash === invoice.paymentHash
+      ? { ok: true, value: false }
+      : { ok: false, code: "idempotency_conflict", detail: "this withdrawalId was used for another invoice" };
   const wallet = vault.wallet();
   const now = vault.clock.now();
   if (wallet === null) return refused("no such wallet");
-  if (invoice.network !== wallet.network) return { ok: false, code: "invoice_network_mismatch", detail: `the invoice is for ${invoice.network}, the wallet pays on ${wallet.network}` };
-  if (invoice.amountMsat === null || invoice.amountMsat === 0) return { ok: false, code: "invoice_amountless", detail: "the invoice leaves the amount to the payer" };
+  if (invoice.network !== wallet.network)
+    return {
+      ok: false,
+      code: "invoice_network_mismatch",
+      detail: `the invoice is for ${invoice.network}, the wallet pays on ${wallet.network}`,
+    };
+  if (invoice.amountMsat === null || invoice.amountMsat === 0)
+    return { ok: false, code: "invoice_amountless", detail: "the invoice leaves the amount to the payer" };
   if (invoice.expiresAt <= now) return { ok: false, code: "invoice_expired", detail: "the invoice has expired" };
   const switches = vault.switches(wallet, null);
   const stopped = checkSwitches(switches === null ? null : { ...switches, budgetDisabled: false });
   if (stopped !== null) return { ok: false, code: stopped.code, detail: stopped.detail };
-  if (vault.journal.paymentByHash(invoice.paymentHash) !== null) return { ok: false, code: "payment_hash_reused", detail: "this wallet has met this invoice before" };
+  if (vault.journal.paymentByHash(invoice.paymentHash) !== null)
+    return { ok: false, code: "payment_hash_reused", detail: "this wallet has met this invoice before" };
   const charge = vault.ports.payer.granularity === "sat" ? ceilToSat(invoice.amountMsat) : invoice.amountMsat;
   const row = vault.journal.open({
-    id: withdrawalId, budget: WITHDRAWALS, caller: by.slice(0, 100), subject: null, method: "WITHDRAW", origin: "lightning:", host: "", port: 0, path: `/${invoice.paymentHash}`,
-    request_hash: invoice.paymentHash, request_key: null, max_msat: null, credential_id: null, opened_at: now, due_at: now + vault.timing.openLease, resume_of: null,
+    id: withdrawalId,
+    budget: WITHDRAWALS,
+    caller: by.slice(0, 100),
+    subject: null,
+    method: "WITHDRAW",
+    origin: "lightning:",
+    host: "",
+    port: 0,
+    path: `/${invoice.paymentHash}`,
+    request_hash: invoice.paymentHash,
+    request_key: null,
+    max_msat: null,
+    credential_id: null,
+    opened_at: now,
+    due_at: now + vault.timing.openLease,
+    resume_of: null,
   });
-  const reserved = vault.journal.move(vault.journal.move(row, "quote", invoice.expiresAt), "reserve", Math.min(now + vault.timing.reserveLease, invoice.expiresAt));
+  const reserved = vault.journal.move(
+    vault.journal.move(row, "quote", invoice.expiresAt),
+    "reserve",
+    Math.min(now + vault.timing.reserveLease, invoice.expiresAt),
+  );
   const secret = new TextEncoder().encode(JSON.stringify({ scheme: "", token: "", invoice: bolt11 }));
-  vault.journal.reserve(reserved, {
-    purchase_id: withdrawalId, operation_id: uuid(vault.ports.random.bytes(16)), payment_hash: invoice.paymentHash, budget: WITHDRAWALS, subject: null, kind: "withdrawal",
-    host: "", port: 0, origin: "lightning:", scope: invoice.paymentHash, amount_msat: invoice.amountMsat, charge_msat: charge, reserve_msat: maxFeeMsat, reserved_at: now,
-    expires_at: invoice.expiresAt, binding: "verified", valid_until: null, sealed: vault.ports.sealer.seal(vault.key(), vault.nonce(), `payment:${withdrawalId}`, secret),
-  }, invoice.paymentHash);
+  vault.journal.reserve(
+    reserved,
+    {
+      purchase_id: withdrawalId,
+      operation_id: uuid(vault.ports.random.bytes(16)),
+      payment_hash: invoice.paymentHash,
+      budget: WITHDRAWALS,
+      subject: null,
+      kind: "withdrawal",
+      host: "",
+      port: 0,
+      origin: "lightning:",
+      scope: invoice.paymentHash,
+      amount_msat: invoice.amountMsat,
+      charge_msat: charge,
+      reserve_msat: maxFeeMsat,
+      reserved_at: now,
+      expires_at: invoice.expiresAt,
+      binding: "verified",
+      valid_until: null,
+      sealed: vault.ports.sealer.seal(vault.key(), vault.nonce(), `payment:${withdrawalId}`, secret),
+    },
+    invoice.paymentHash,
+  );
   return { ok: true, value: true };
 }
 
@@ -77,9 +125,21 @@ export async function fundingInvoice(vault: Vault, amountMsat: Msat): Promise<Re
     const made = await Promise.race([payer.receive(amountMsat, `Lightning Worker ${wallet.wallet_id}`), timer.done.then(() => null)]);
     if (made === null) return { ok: false, code: "backend_unavailable", detail: "the payment backend did not answer" };
     const read = decodeBolt11(made.bolt11);
-    const right = read.ok && read.invoice.network === wallet.network && read.invoice.amountMsat === amountMsat && read.invoice.expiresAt > vault.clock.now();
-    if (!right) return { ok: false, code: "backend_unavailable", detail: `the payment backend's invoice is not for ${formatSats(amountMsat)} on ${wallet.network}` };
-    return { ok: true, value: { bolt11: made.bolt11, paymentHash: read.invoice.paymentHash, amountMsat, expiresAt: read.invoice.expiresAt } };
+    const right =
+      read.ok &&
+      read.invoice.network === wallet.network &&
+      read.invoice.amountMsat === amountMsat &&
+      read.invoice.expiresAt > vault.clock.now();
+    if (!right)
+      return {
+        ok: false,
+        code: "backend_unavailable",
+        detail: `the payment backend's invoice is not for ${formatSats(amountMsat)} on ${wallet.network}`,
+      };
+    return {
+      ok: true,
+      value: { bolt11: made.bolt11, paymentHash: read.invoice.paymentHash, amountMsat, expiresAt: read.invoice.expiresAt },
+    };
   } catch {
     return { ok: false, code: "backend_unavailable", detail: "the payment backend could not be reached" };
   } finally {

@@ -35,9 +35,15 @@ export interface FlowResult {
 
 /** Never throws: a flow that breaks is a failed flow. */
 export async function runFlow(flow: Flow, system: System): Promise<FlowResult> {
-  if (flow.only !== undefined && flow.only.kind !== system.kind) return { name: flow.name, outcome: "skipped", what: flow.only.because, ms: 0 };
+  if (flow.only !== undefined && flow.only.kind !== system.kind)
+    return { name: flow.name, outcome: "skipped", what: flow.only.because, ms: 0 };
   const began = performance.now();
-  const done = (outcome: "ok" | "failed", what: string): FlowResult => ({ name: flow.name, outcome, what, ms: Math.round(performance.now() - began) });
+  const done = (outcome: "ok" | "failed", what: string): FlowResult => ({
+    name: flow.name,
+    outcome,
+    what,
+    ms: Math.round(performance.now() - began),
+  });
   try {
     return done("ok", await flow.run(new FlowContext(system)));
   } catch (cause) {

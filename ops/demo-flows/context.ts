@@ -137,7 +137,11 @@ export function refused(answer: ApiAnswer, code: string): void {
 
 /** The seller's answer, with the outcome named. */
 export function delivered(answer: ApiAnswer, status: "paid" | "cached" | "free", spent?: Msat): void {
-  must(answer.lightning.status === status, `Lightning-Status must be ${status}`, { status: answer.status, lightning: answer.lightning.status, code: answer.code });
+  must(answer.lightning.status === status, `Lightning-Status must be ${status}`, {
+    status: answer.status,
+    lightning: answer.lightning.status,
+    code: answer.code,
+  });
   must(answer.status === 200, "the seller's 200 must come through", answer.status);
   if (spent !== undefined) must(answer.lightning.spentMsat === spent, `it must cost ${spent} msat`, answer.lightning.spentMsat);
 }

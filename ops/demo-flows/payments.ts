@@ -25,7 +25,10 @@ export const cached: Flow = {
   run: async (context) => {
     const agent = await context.agent();
     delivered(await agent.fetch("/joke"), "paid");
-    const { result, settled } = await settlements(context.system, async () => [await agent.fetch("/joke"), await agent.fetch("/joke/again")]);
+    const { result, settled } = await settlements(context.system, async () => [
+      await agent.fetch("/joke"),
+      await agent.fetch("/joke/again"),
+    ]);
     for (const answer of result) delivered(answer, "cached", sats(0));
     must(settled === 0, "no second payment may settle", settled);
     return "same resource and its neighbour under the same token: 0 sat";
@@ -59,7 +62,9 @@ export const post: Flow = {
   run: async (context) => {
     const agent = await context.agent();
     const body = JSON.stringify({ question: "how many sat?", answer: [21, 42] });
-    const { result, settled } = await settlements(context.system, () => agent.fetch("/report", { method: "POST", body, headers: { "content-type": "application/json" } }));
+    const { result, settled } = await settlements(context.system, () =>
+      agent.fetch("/report", { method: "POST", body, headers: { "content-type": "application/json" } }),
+    );
     delivered(result, "paid");
     must(settled === 1, "exactly one payment must settle", settled);
     must(JSON.stringify(result.json?.["body"]) === body, "the seller must have got the body after the payment, byte for byte", result.text);
@@ -103,7 +108,11 @@ export const idempotent: Flow = {
       other: await agent.fetch("/report", { ...request, body: '{"n":2}' }),
     }));
     delivered(result.again, "cached", sats(0));
-    must(result.other.status === 409 && result.other.code === "idempotency_conflict", "another body under the key must be refused", result.other.code);
+    must(
+      result.other.status === 409 && result.other.code === "idempotency_conflict",
+      "another body under the key must be refused",
+      result.other.code,
+    );
     must(settled === 0, "neither may pay", settled);
     return "same request: its own credential, 0 sat; another body: idempotency_conflict";
   },
@@ -112,7 +121,13 @@ export const idempotent: Flow = {
 async function receiptOf(context: FlowContext, walletId: string, receiptId: string | null): Promise<Readonly<Record<string, unknown>>> {
   const page = await context.operate("GET", `/v1/wallets/${walletId}/receipts`);
   const records = page["receipts"];
-  const found = Array.isArray(records) ? (records as { receiptId?: unknown; receipt?: unknown }[]).find((record) => record.receiptId === receiptId) : undefined;
-  must(typeof found?.receipt === "object" && found.receipt !== null, "the receipt named in the answer must be in the wallet's chain", receiptId);
+  const found = Array.isArray(records)
+    ? (records as { receiptId?: unknown; receipt?: unknown }[]).find((record) => record.receiptId === receiptId)
+    : undefined;
+  must(
+    typeof found?.receipt === "object" && found.receipt !== null,
+    "the receipt named in the answer must be in the wallet's chain",
+    receiptId,
+  );
   return found.receipt as Record<string, unknown>;
 }

@@ -12,7 +12,12 @@ export interface ConfiguredWorker {
   readonly module: string;
   readonly facts: Pick<WranglerFacts, "compatibilityDate" | "compatibilityFlags" | "durableObjects">;
   readonly vars: Readonly<Record<string, string>>;
-  readonly services: readonly { readonly binding: string; readonly service: string; readonly entrypoint: string | null; readonly props: unknown }[];
+  readonly services: readonly {
+    readonly binding: string;
+    readonly service: string;
+    readonly entrypoint: string | null;
+    readonly props: unknown;
+  }[];
   /** 0: any free one. */
   readonly port: number;
 }
@@ -30,7 +35,9 @@ export function capnpConfig(workers: readonly ConfiguredWorker[], stateDir: stri
       durableObjectStorage = (localDisk = "state"),
       bindings = [
 ${[
-  ...worker.facts.durableObjects.map(({ binding, className }) => `(name = ${quote(binding)}, durableObjectNamespace = ${quote(className)})`),
+  ...worker.facts.durableObjects.map(
+    ({ binding, className }) => `(name = ${quote(binding)}, durableObjectNamespace = ${quote(className)})`,
+  ),
   ...Object.entries(worker.vars).map(([name, value]) => `(name = ${quote(name)}, text = ${quote(value)})`),
   ...worker.services.map(
     ({ binding, service, entrypoint, props }) =>
@@ -42,7 +49,9 @@ ${[
       ],
     )),`,
   );
-  const sockets = workers.map((worker) => `    (name = ${quote(worker.name)}, address = "127.0.0.1:${worker.port}", http = (), service = ${quote(worker.name)}),`);
+  const sockets = workers.map(
+    (worker) => `    (name = ${quote(worker.name)}, address = "127.0.0.1:${worker.port}", http = (), service = ${quote(worker.name)}),`,
+  );
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (

@@ -14,7 +14,8 @@ test("the project's own wrangler.toml is understood", () => {
 });
 
 test("a service binding's props are read, as a table of its own or inline, and comments in strings stay", () => {
-  const head = 'name = "chat"\nmain = "a#b.ts" # the entry\ncompatibility_date = "2026-01-01"\ncompatibility_flags = [\n  "one", # first\n  "two",\n]\n';
+  const head =
+    'name = "chat"\nmain = "a#b.ts" # the entry\ncompatibility_date = "2026-01-01"\ncompatibility_flags = [\n  "one", # first\n  "two",\n]\n';
   const own = wranglerFacts(`${head}[[services]]\nbinding = "L"\nservice = "s"\nentrypoint = "E"\n[services.props]\nwallet = "w"\n`);
   const inline = wranglerFacts(`${head}[[services]]\nbinding = "L"\nservice = "s"\nentrypoint = "E"\nprops = { wallet = "w" }\n`);
   expect(own.main).toBe("a#b.ts");

@@ -10,7 +10,12 @@ export interface WranglerFacts {
   readonly compatibilityDate: string;
   readonly compatibilityFlags: readonly string[];
   readonly durableObjects: readonly { readonly binding: string; readonly className: string }[];
-  readonly services: readonly { readonly binding: string; readonly service: string; readonly entrypoint: string | null; readonly props: Readonly<Record<string, Value>> }[];
+  readonly services: readonly {
+    readonly binding: string;
+    readonly service: string;
+    readonly entrypoint: string | null;
+    readonly props: Readonly<Record<string, Value>>;
+  }[];
   readonly vars: Readonly<Record<string, string>>;
 }
 
@@ -25,7 +30,10 @@ export function wranglerFacts(toml: string): WranglerFacts {
     main: text(root, "main"),
     compatibilityDate: text(root, "compatibility_date"),
     compatibilityFlags: list(root["compatibility_flags"]).map((flag) => String(flag)),
-    durableObjects: tables(table(root["durable_objects"])["bindings"]).map((entry) => ({ binding: text(entry, "name"), className: text(entry, "class_name") })),
+    durableObjects: tables(table(root["durable_objects"])["bindings"]).map((entry) => ({
+      binding: text(entry, "name"),
+      className: text(entry, "class_name"),
+    })),
     services: tables(root["services"]).map((entry) => ({
       binding: text(entry, "binding"),
       service: text(entry, "service"),
@@ -76,7 +84,9 @@ function open(root: Table, path: readonly string[], isArray: boolean): Table {
 
 function value(source: string, line: number): Value {
   // Inline tables: `{ a = "b" }`. Their keys become JSON keys; strings here never contain `=`.
-  const json = source.replace(/([\w-]+)\s*=\s*/gu, (match, key: string, offset: number) => (insideString(source, offset) ? match : `"${key}":`)).replace(/,\s*\]/gu, "]");
+  const json = source
+    .replace(/([\w-]+)\s*=\s*/gu, (match, key: string, offset: number) => (insideString(source, offset) ? match : `"${key}":`))
+    .replace(/,\s*\]/gu, "]");
   try {
     return JSON.parse(json) as Value;
   } catch {

@@ -78,7 +78,13 @@ async function say(message: string, turnId?: string): Promise<Turn & { readonly 
 
 test("a model's purchase is paid once and then cached, as bounded text with its receipt", async () => {
   const first = await say(`buy ${seller.url}/joke`);
-  expect(first.tool).toMatchObject({ ok: true, status: "paid", httpStatus: 200, truncated: false, receiptId: expect.stringMatching(/^rcpt_[0-9a-f]{64}$/u) as unknown });
+  expect(first.tool).toMatchObject({
+    ok: true,
+    status: "paid",
+    httpStatus: 200,
+    truncated: false,
+    receiptId: expect.stringMatching(/^rcpt_[0-9a-f]{64}$/u) as unknown,
+  });
   expect(first.tool["spentMsat"]).toBeGreaterThanOrEqual(21_000);
   const again = await say(`buy ${seller.url}/joke`);
   expect(again.tool).toMatchObject({ ok: true, status: "cached", spentMsat: 0 });
@@ -90,37 +96,66 @@ test("the same turn sent again pays nothing again; under another URL it is a con
   const first = await say(`buy ${seller.url}/cheap`, "turn-7");
   const again = await say(`buy ${seller.url}/cheap`, "turn-7");
   expect([first.tool["status"], again.tool["status"]]).toEqual(["paid", "cached"]);
-  expect((await say(`buy ${seller.url}/cheap/other`, "turn-7")).tool).toMatchObject({ ok: false, problem: { code: "idempotency_conflict" } });
+  expect((await say(`buy ${seller.url}/cheap/other`, "turn-7")).tool).toMatchObject({
+    ok: false,
+    problem: { code: "idempotency_conflict" },
+  });
   expect(sandbox.node.ledger().settled).toBe(settled + 1);
 });
 
 test("what policy denies is told with a code and a way on, and nothing is attempted", async () => {
   const attempts = sandbox.node.ledger().attempts;
-  expect((await say(`buy ${seller.url}/expensive`)).tool).toMatchObject({ ok: false, status: "denied", problem: { code: "amount_over_cap", status: 403 } });
+  expect((await say(`buy ${seller.url}/expensive`)).tool).toMatchObject({
+    ok: false,
+    status: "denied",
+    problem: { code: "amount_over_cap", status: 403 },
+  });
   expect((await say("buy https://elsewhere.example/joke")).tool).toMatchObject({
-    ok: false, status: "denied", problem: { code: "host_not_allowlisted" }, receiptId: expect.stringMatching(/^rcpt_/u) as unknown,
+    ok: false,
+    status: "denied",
+    problem: { code: "host_not_allowlisted" },
+    receiptId: expect.stringMatching(/^rcpt_/u) as unknown,
   });
   expect((await say("buy http://127.0.0.1:1/joke")).tool).toMatchObject({ ok: false, problem: { code: "url_not_allowed" } });
   expect(sandbox.node.ledger().attempts).toBe(attempts);
 });
 
 test("invariant 17: what a model makes up beside the URL cannot choose a wallet, a budget or an idempotency key", async () => {
-  for (const made of [{ wallet: "w_aaaaaaaaaaaaaaaa" }, { budget: "other" }, { owner: "other" }, { idempotencyKey: "x" }, { maxSats: 1_000_000 }]) {
-    expect((await say(`buy ${seller.url}/joke ${JSON.stringify(made)}`)).tool).toMatchObject({ ok: false, status: "denied", problem: { code: "invalid_request" } });
+  for (const made of [
+    { wallet: "w_aaaaaaaaaaaaaaaa" },
+    { budget: "other" },
+    { owner: "other" },
+    { idempotencyKey: "x" },
+    { maxSats: 1_000_000 },
+  ]) {
+    expect((await say(`buy ${seller.url}/joke ${JSON.stringify(made)}`)).tool).toMatchObject({
+      ok: false,
+      status: "denied",
+      problem: { code: "invalid_request" },
+    });
   }
 });
 
 test("a price is told without paying, and the wallet's state is the binding's own budget", async () => {
   const { settled } = sandbox.node.ledger();
   expect((await say(`price ${seller.url}/cheap/priced`)).tool).toMatchObject({ ok: true });
-  expect((await say(`price ${seller.url}/expensive`)).tool).toMatchObject({ ok: true, paymentNeeded: true, quote: { amountMsat: 500_000_000, allowed: false, code: "amount_over_cap" } });
+  expect((await say(`price ${seller.url}/expensive`)).tool).toMatchObject({
+    ok: true,
+    paymentNeeded: true,
+    quote: { amountMsat: 500_000_000, allowed: false, code: "amount_over_cap" },
+  });
   expect((await say("balance")).tool).toMatchObject({ ok: true, value: { walletId, budget: { budget: "chat" } } });
   expect(sandbox.node.ledger().settled).toBe(settled);
 });
 
 test("the binding's own fetch has the shape of any fetch: status, headers, body and a stream that is not gathered", async () => {
-  const through = (path: string, init: RequestInit = {}) => fetch(`${worker.chatUrl ?? ""}/fetch?url=${encodeURIComponent(`${seller.url}${path}`)}`, init);
-  const posted = await through("/report", { method: "POST", body: '{"a":1}', headers: { "content-type": "application/json", "idempotency-key": "post-1" } });
+  const through = (path: string, init: RequestInit = {}) =>
+    fetch(`${worker.chatUrl ?? ""}/fetch?url=${encodeURIComponent(`${seller.url}${path}`)}`, init);
+  const posted = await through("/report", {
+    method: "POST",
+    body: '{"a":1}',
+    headers: { "content-type": "application/json", "idempotency-key": "post-1" },
+  });
   expect([posted.status, posted.headers.get("lightning-status")]).toEqual([200, "paid"]);
   expect(await posted.text()).toContain('"a"');
 
@@ -131,7 +166,11 @@ test("the binding's own fetch has the shape of any fetch: status, headers, body 
   expect(chunks).toBeGreaterThan(1);
 
   const denied = await through("/expensive");
-  expect([denied.status, denied.headers.get("content-type"), denied.headers.get("lightning-status")]).toEqual([403, "application/problem+json", "denied"]);
+  expect([denied.status, denied.headers.get("content-type"), denied.headers.get("lightning-status")]).toEqual([
+    403,
+    "application/problem+json",
+    "denied",
+  ]);
   const narrowed = await through("/cheap/narrowed", { headers: { "lightning-max-sats": "many" } });
   expect(await narrowed.json()).toMatchObject({ code: "invalid_request" });
   expect(await (await through("/free", { method: "PROPFIND" })).json()).toMatchObject({ code: "invalid_request" });
@@ -148,7 +187,10 @@ async function restartWithQuestions(): Promise<void> {
 }
 
 async function people(decision?: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>> {
-  const response = await fetch(`${worker.chatUrl ?? ""}/approvals`, decision === undefined ? {} : { method: "POST", body: JSON.stringify(decision) });
+  const response = await fetch(
+    `${worker.chatUrl ?? ""}/approvals`,
+    decision === undefined ? {} : { method: "POST", body: JSON.stringify(decision) },
+  );
   const text = await response.text();
   answers.push(text);
   return JSON.parse(text) as Readonly<Record<string, unknown>>;
@@ -158,7 +200,12 @@ test("invariant 18: asked, refused to the model, approved by a person, asked for
   await restartWithQuestions();
   const [before, challenges] = [sandbox.node.ledger(), sandbox.gateway.seen().challenges];
   const asked = await say(`buy ${seller.url}/joke`);
-  expect(asked.tool).toMatchObject({ ok: false, status: "approval_required", problem: { code: "approval_required" }, quote: { amountMsat: 21_000 } });
+  expect(asked.tool).toMatchObject({
+    ok: false,
+    status: "approval_required",
+    problem: { code: "approval_required" },
+    quote: { amountMsat: 21_000 },
+  });
   const { approvalId } = asked.tool["problem"] as { readonly approvalId: string };
   expect(asked.reply).toContain(approvalId);
   expect(JSON.stringify(asked.transcript)).not.toMatch(/\/approve\/main/u);
@@ -170,8 +217,14 @@ test("invariant 18: asked, refused to the model, approved by a person, asked for
   expect(sandbox.node.ledger().attempts).toBe(before.attempts);
 
   // The people's side.
-  expect(await people()).toMatchObject({ ok: true, value: [{ approvalId, state: "pending", origin: seller.url, path: "/joke", amountMsat: 21_000 }] });
-  expect(await people({ approvalId, verdict: "approve" })).toMatchObject({ ok: true, value: { state: "granted", decidedBy: "binding/main/chat-people" } });
+  expect(await people()).toMatchObject({
+    ok: true,
+    value: [{ approvalId, state: "pending", origin: seller.url, path: "/joke", amountMsat: 21_000 }],
+  });
+  expect(await people({ approvalId, verdict: "approve" })).toMatchObject({
+    ok: true,
+    value: { state: "granted", decidedBy: "binding/main/chat-people" },
+  });
   expect(await people({ approvalId, verdict: "reject" })).toMatchObject({ ok: false, code: "already_exists" });
 
   const bought = await say(`buy ${seller.url}/joke`);
@@ -183,7 +236,9 @@ test("invariant 18: asked, refused to the model, approved by a person, asked for
 
   // The grant is used up: another resource at the same price is another question, and the bought one is simply used.
   expect((await say(`buy ${seller.url}/joke`)).tool).toMatchObject({ ok: true, status: "cached", spentMsat: 0 });
-  expect((await operate("GET", `/v1/wallets/${walletId}/approvals?state=used`))["approvals"]).toMatchObject([{ approvalId, decidedBy: "binding/main/chat-people" }]);
+  expect((await operate("GET", `/v1/wallets/${walletId}/approvals?state=used`))["approvals"]).toMatchObject([
+    { approvalId, decidedBy: "binding/main/chat-people" },
+  ]);
 });
 
 test("a rejected question stays unpaid, and a new one may be asked", async () => {
@@ -200,10 +255,15 @@ test("a rejected question stays unpaid, and a new one may be asked", async () =>
 test("a funding invoice comes from the wallet's own node, pays in, and shows in the balance", async () => {
   const before = await operate("GET", `/v1/wallets/${walletId}/balance`);
   const invoice = await operate("POST", `/v1/wallets/${walletId}/invoices`, { amountSats: 250 });
-  expect(invoice).toMatchObject({ amountMsat: 250_000, bolt11: expect.stringMatching(/^lnbcrt/u) as unknown, paymentHash: expect.stringMatching(/^[0-9a-f]{64}$/u) as unknown });
+  expect(invoice).toMatchObject({
+    amountMsat: 250_000,
+    bolt11: expect.stringMatching(/^lnbcrt/u) as unknown,
+    paymentHash: expect.stringMatching(/^[0-9a-f]{64}$/u) as unknown,
+  });
   expect(sandbox.node.payIn(String(invoice["bolt11"]))).toBe(true);
   const balance = await operate("GET", `/v1/wallets/${walletId}/balance`);
-  const spendable = (answer: Readonly<Record<string, unknown>>): number => (answer["balance"] as { readonly spendableMsat: number }).spendableMsat;
+  const spendable = (answer: Readonly<Record<string, unknown>>): number =>
+    (answer["balance"] as { readonly spendableMsat: number }).spendableMsat;
   expect([spendable(balance) - spendable(before), balance["stale"]]).toEqual([250_000, false]);
 });
 
@@ -213,7 +273,10 @@ test("a withdrawal leaves by the same journal, once, whatever is sent again", as
   const order = { bolt11, maxFeeSats: 5, withdrawalId: randomUUID() };
   const made = await operate("POST", `/v1/wallets/${walletId}/withdrawals`, order);
   expect(made).toMatchObject({ purchaseId: order.withdrawalId, state: "fulfilled", amountMsat: 30_000, method: "WITHDRAW" });
-  expect(await operate("POST", `/v1/wallets/${walletId}/withdrawals`, order)).toMatchObject({ purchaseId: order.withdrawalId, state: "fulfilled" });
+  expect(await operate("POST", `/v1/wallets/${walletId}/withdrawals`, order)).toMatchObject({
+    purchaseId: order.withdrawalId,
+    state: "fulfilled",
+  });
   expect(sandbox.node.ledger().settled).toBe(settled + 1);
 });
 
@@ -223,7 +286,11 @@ test("nothing but the service's own methods can be called through the binding", 
 });
 
 test("invariant 9: the chat Worker is never shown a key, a credential or an invoice", () => {
-  const secrets: Secret[] = [{ name: "key-encryption key", text: kek }, { name: "operator secret", text: operatorSecret }, { name: "executor token", text: sandbox.executorToken }];
+  const secrets: Secret[] = [
+    { name: "key-encryption key", text: kek },
+    { name: "operator secret", text: operatorSecret },
+    { name: "executor token", text: sandbox.executorToken },
+  ];
   for (const [text, kind] of seller.secrets()) secrets.push({ name: kind, text });
   expect(secrets.length).toBeGreaterThan(6);
   expect(scan(Buffer.from(answers.join("\n")), secrets)).toEqual([]);
@@ -231,7 +298,12 @@ test("invariant 9: the chat Worker is never shown a key, a credential or an invo
 });
 
 test("invariant 17: props that name no wallet and budget, or another's, reach nothing", async () => {
-  for (const props of [{ wallet: "", budget: "chat" }, { wallet: walletId, budget: "" }, { wallet: `x/${walletId}`, budget: "chat" }, { wallet: walletId, budget: "chat", owner: "a/b" }]) {
+  for (const props of [
+    { wallet: "", budget: "chat" },
+    { wallet: walletId, budget: "" },
+    { wallet: `x/${walletId}`, budget: "chat" },
+    { wallet: walletId, budget: "chat", owner: "a/b" },
+  ]) {
     await restart(props);
     expect((await say(`buy ${seller.url}/joke`)).tool).toMatchObject({ ok: false, status: "denied", problem: { code: "forbidden" } });
     expect((await say("balance")).tool).toMatchObject({ ok: false, code: "forbidden" });

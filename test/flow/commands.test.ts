@@ -37,14 +37,21 @@ test("start --once --json prints one JSON document, and nothing else, and says h
   const { code, stdout, stderr } = await run("ops/start.ts", "--once", "--json");
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout.trim().split("\n")).toHaveLength(1);
-  expect(JSON.parse(stdout)).toMatchObject({ ok: true, network: "simulated", quote: { amountMsat: 21_000 }, paid: { status: "paid", spentMsat: 21_110 }, cached: { status: "cached", spentMsat: 0 } });
+  expect(JSON.parse(stdout)).toMatchObject({
+    ok: true,
+    network: "simulated",
+    quote: { amountMsat: 21_000 },
+    paid: { status: "paid", spentMsat: 21_110 },
+    cached: { status: "cached", spentMsat: 0 },
+  });
 });
 
 test("start --once shows every stage in aligned lines, and says what is simulated", async () => {
   const { code, stdout } = await run("ops/start.ts", "--once", "--state", state);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^real\? {7}simulated Lightning node/mu);
-  for (const label of ["402", "decision", "paid", "proof", "answer", "receipt", "again"]) expect(stdout).toMatch(new RegExp(`^${label.padEnd(12)}\\S`, "mu"));
+  for (const label of ["402", "decision", "paid", "proof", "answer", "receipt", "again"])
+    expect(stdout).toMatch(new RegExp(`^${label.padEnd(12)}\\S`, "mu"));
 });
 
 test("a port in use is one line and exit code 2", async () => {

@@ -71,7 +71,10 @@ test("invariant 9: no secret is in any answer, log or stored byte after all flow
     secrets.push({ name: kind, text });
   }
   // A scan without canaries proves nothing.
-  expect(Object.values(seen).every((count) => count > 0), JSON.stringify(seen)).toBe(true);
+  expect(
+    Object.values(seen).every((count) => count > 0),
+    JSON.stringify(seen),
+  ).toBe(true);
   expect(keysShown.length).toBeGreaterThan(0);
 
   // The payment hash is public: the scan must be able to find it in what it reads, as text and as stored.

@@ -50,9 +50,24 @@ describe("the HTTP executor client against a misbehaving server", () => {
     ["closes without an answer", (socket) => socket.end(), "connection", 5000],
     ["cuts its body short", (socket) => socket.end(`${HEAD}content-length: 500\r\n\r\n${FAILED}`), "connection", 5000],
     ["does not speak HTTP", (socket) => socket.end("SSH-2.0-OpenSSH_9.6\r\n"), "connection", 5000],
-    ["redirects", (socket) => socket.end("HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"), "http_307", 5000],
-    ["sends a failure as an error page", (socket) => socket.end(`HTTP/1.1 502 Bad Gateway\r\ncontent-length: ${FAILED.length}\r\n\r\n${FAILED}`), "http_502", 5000],
-    ["sends an answer without end", (socket) => socket.write(`${HEAD}content-length: 100000000\r\n\r\n${" ".repeat(200_000)}`), "answer_too_large", 5000],
+    [
+      "redirects",
+      (socket) => socket.end("HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"),
+      "http_307",
+      5000,
+    ],
+    [
+      "sends a failure as an error page",
+      (socket) => socket.end(`HTTP/1.1 502 Bad Gateway\r\ncontent-length: ${FAILED.length}\r\n\r\n${FAILED}`),
+      "http_502",
+      5000,
+    ],
+    [
+      "sends an answer without end",
+      (socket) => socket.write(`${HEAD}content-length: 100000000\r\n\r\n${" ".repeat(200_000)}`),
+      "answer_too_large",
+      5000,
+    ],
   ])("invariant 4: a server that %s leaves the order unknown", async (_what, behave, reason, timeoutMs) => {
     const payer = await against(behave, timeoutMs);
     expect(await payer.pay(ORDER)).toEqual({ kind: "unknown", reason });

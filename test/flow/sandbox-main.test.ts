@@ -23,7 +23,9 @@ describe("npm run sandbox", () => {
     const told = JSON.parse(line) as Record<string, string>;
     expect(told).toMatchObject({ network: "regtest", pid: child.pid });
     expect((await fetch(`${told["sellerUrl"]}/joke`)).status).toBe(402);
-    expect((await fetch(`${told["executorUrl"]}/v1/status`, { headers: { authorization: `Bearer ${told["executorToken"]}` } })).status).toBe(200);
+    expect(
+      (await fetch(`${told["executorUrl"]}/v1/status`, { headers: { authorization: `Bearer ${told["executorToken"]}` } })).status,
+    ).toBe(200);
     const exited = once(child, "exit");
     child.kill(signal);
     expect(await exited).toEqual([0, null]);

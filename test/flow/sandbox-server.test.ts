@@ -59,18 +59,29 @@ describe("the sandbox over HTTP", () => {
       expect(await served.json()).toMatchObject({ path: "/joke" });
     }
     expect(await sandbox.ledger()).toMatchObject({ attempts: 1, settled: 1, settledMsat: 21_000, feesMsat: 110 });
-    expect(await admin("GET", "/ledger")).toMatchObject({ node: { settled: 1 }, seller: { challenges: 1, accepted: 2, byRoute: { joke: 3 } } });
+    expect(await admin("GET", "/ledger")).toMatchObject({
+      node: { settled: 1 },
+      seller: { challenges: 1, accepted: 2, byRoute: { joke: 3 } },
+    });
   });
 
   it("echoes a POST body and streams events", async () => {
     const report = await quote("/report");
     const proof = proofOf(await payer.pay(orderFor(report)), report.paymentHash);
-    const echoed = await fetch(`${sandbox.sellerUrl}/report`, { method: "POST", headers: { authorization: `L402 ${report.token}:${proof}` }, body: '{"q":1}' });
+    const echoed = await fetch(`${sandbox.sellerUrl}/report`, {
+      method: "POST",
+      headers: { authorization: `L402 ${report.token}:${proof}` },
+      body: '{"q":1}',
+    });
     expect(await echoed.json()).toEqual({ report: "received", bytes: 7, body: { q: 1 } });
     const stream = await quote("/stream");
     const streamProof = proofOf(await payer.pay(orderFor(stream)), stream.paymentHash);
-    const events = await fetch(`${sandbox.sellerUrl}/stream?events=2&everyMs=5`, { headers: { authorization: `LSAT ${stream.token}:${streamProof}` } });
-    expect(await events.text()).toBe('id: 1\nevent: tick\ndata: {"n":1,"of":2}\n\nid: 2\nevent: tick\ndata: {"n":2,"of":2}\n\nevent: done\ndata: {}\n\n');
+    const events = await fetch(`${sandbox.sellerUrl}/stream?events=2&everyMs=5`, {
+      headers: { authorization: `LSAT ${stream.token}:${streamProof}` },
+    });
+    expect(await events.text()).toBe(
+      'id: 1\nevent: tick\ndata: {"n":1,"of":2}\n\nid: 2\nevent: tick\ndata: {"n":2,"of":2}\n\nevent: done\ndata: {}\n\n',
+    );
   });
 
   it("survives a caller that leaves in the middle of a large answer", async () => {
@@ -141,7 +152,8 @@ describe("the sandbox over HTTP", () => {
   it("moves the seller's clock: a credential ages, an invoice does not", async () => {
     const offer = await quote("/short");
     const preimage = proofOf(await payer.pay(orderFor(offer)), offer.paymentHash);
-    const get = async (): Promise<number> => (await fetch(`${sandbox.sellerUrl}/short`, { headers: { authorization: `L402 ${offer.token}:${preimage}` } })).status;
+    const get = async (): Promise<number> =>
+      (await fetch(`${sandbox.sellerUrl}/short`, { headers: { authorization: `L402 ${offer.token}:${preimage}` } })).status;
     await admin("POST", "/advance", { ms: 3000 });
     expect(await get()).toBe(402);
     proofOf(await payer.pay(await order("/short")), (await sandbox.ledger()).payments[1]?.paymentHash ?? "");
@@ -167,9 +179,25 @@ describe("the sandbox over HTTP", () => {
 
   it("invariant 9: names the wrong field of an order and never repeats its value", async () => {
     const good = await order();
-    for (const [field, value] of Object.entries({ walletId: "a b", epoch: -1, operationId: "op", bolt11: "canary!", paymentHash: "AB".repeat(32), amountMsat: 0, maxFeeMsat: 1.5, deadline: "now" })) {
-      const response = await fetch(`${sandbox.executorUrl}/v1/pay`, { method: "POST", headers: { authorization: `Bearer ${sandbox.executorToken}` }, body: JSON.stringify({ ...good, [field]: value }) });
-      expect([response.status, await response.json()]).toEqual([400, { code: "invalid_request", detail: `field ${field} is missing or malformed` }]);
+    for (const [field, value] of Object.entries({
+      walletId: "a b",
+      epoch: -1,
+      operationId: "op",
+      bolt11: "canary!",
+      paymentHash: "AB".repeat(32),
+      amountMsat: 0,
+      maxFeeMsat: 1.5,
+      deadline: "now",
+    })) {
+      const response = await fetch(`${sandbox.executorUrl}/v1/pay`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${sandbox.executorToken}` },
+        body: JSON.stringify({ ...good, [field]: value }),
+      });
+      expect([response.status, await response.json()]).toEqual([
+        400,
+        { code: "invalid_request", detail: `field ${field} is missing or malformed` },
+      ]);
     }
     expect((await sandbox.ledger()).attempts).toBe(0);
   });
@@ -184,10 +212,19 @@ describe("the sandbox over HTTP", () => {
   it("the admin door opens only under a loopback name, and refuses what it does not know", async () => {
     const port = Number(new URL(sandbox.adminUrl).port);
     const status = await new Promise((resolve, reject) => {
-      request({ host: "127.0.0.1", port, path: "/ledger", headers: { host: "evil.example" } }, (response) => resolve(response.resume().statusCode)).on("error", reject).end();
+      request({ host: "127.0.0.1", port, path: "/ledger", headers: { host: "evil.example" } }, (response) =>
+        resolve(response.resume().statusCode),
+      )
+        .on("error", reject)
+        .end();
     });
     expect(status).toBe(403);
-    for (const body of [{ kind: "nonsense", next: true }, { kind: "hang" }, { kind: "hang", next: true, afterMs: -1 }, { kind: "hang", route: "joke", times: "x" }]) {
+    for (const body of [
+      { kind: "nonsense", next: true },
+      { kind: "hang" },
+      { kind: "hang", next: true, afterMs: -1 },
+      { kind: "hang", route: "joke", times: "x" },
+    ]) {
       expect(await admin("POST", "/faults", body)).toMatchObject({ code: "invalid_request" });
     }
     expect(await admin("POST", "/balance", { balanceMsat: -1 })).toMatchObject({ code: "invalid_request" });

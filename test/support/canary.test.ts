@@ -18,7 +18,14 @@ test.each([
   ["as raw bytes", Buffer.concat([Buffer.from([1, 2]), bytes, Buffer.from([3])]), "preimage"],
   ["in base64", Buffer.from(bytes.toString("base64")), "preimage"],
   ["in base64url", Buffer.from(bytes.toString("base64url")), "preimage"],
-  ...[1, 2, 3, 4].map((n) => [`in base64 behind ${n} other bytes`, Buffer.from(Buffer.concat([Buffer.alloc(n, 7), bytes, Buffer.from("!")]).toString("base64")), "preimage"] as const),
+  ...[1, 2, 3, 4].map(
+    (n) =>
+      [
+        `in base64 behind ${n} other bytes`,
+        Buffer.from(Buffer.concat([Buffer.alloc(n, 7), bytes, Buffer.from("!")]).toString("base64")),
+        "preimage",
+      ] as const,
+  ),
   ["as hex of a text", Buffer.from(Buffer.from(mnemonic).toString("hex")), "mnemonic"],
   ["as base64 of a longer text", Buffer.from(Buffer.from(`{"m":"${mnemonic}"}`).toString("base64")), "mnemonic"],
   ["as the bytes of a base64url text", Buffer.from(token, "base64url"), "token"],

@@ -16,7 +16,8 @@ export function formsOf(text: string): readonly Buffer[] {
   else if (/^[A-Za-z0-9+/_-]{40,}={0,2}$/u.test(text)) bodies.push(Buffer.from(text, "base64"));
   const forms = new Map<string, Buffer>();
   for (const body of bodies) {
-    for (const form of [body, Buffer.from(body.toString("hex")), Buffer.from(body.toString("hex").toUpperCase()), ...base64Forms(body)]) forms.set(form.toString("latin1"), form);
+    for (const form of [body, Buffer.from(body.toString("hex")), Buffer.from(body.toString("hex").toUpperCase()), ...base64Forms(body)])
+      forms.set(form.toString("latin1"), form);
   }
   return [...forms.values()];
 }

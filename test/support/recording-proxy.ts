@@ -21,7 +21,8 @@ export async function recordingProxy(target: string): Promise<RecordingProxy> {
   const to = new URL(target);
 
   const challenge = (header: string): void => {
-    for (const [, name, value] of header.matchAll(/(macaroon|token|invoice)="([^"]+)"/gu)) secrets.set(value ?? "", name === "invoice" ? "invoice" : "macaroon");
+    for (const [, name, value] of header.matchAll(/(macaroon|token|invoice)="([^"]+)"/gu))
+      secrets.set(value ?? "", name === "invoice" ? "invoice" : "macaroon");
   };
   const authorization = (header: string): void => {
     const credential = /^(?:L402|LSAT) ([^:]+):([0-9a-f]{64})$/u.exec(header);
@@ -30,18 +31,23 @@ export async function recordingProxy(target: string): Promise<RecordingProxy> {
     if (bearer !== undefined) secrets.set(bearer, "bearer");
   };
   const order = (json: string): void => {
-    for (const [, name, value] of json.matchAll(/"(bolt11|preimage)"\s*:\s*"([^"]+)"/gu)) secrets.set(value ?? "", name === "bolt11" ? "invoice" : "preimage");
+    for (const [, name, value] of json.matchAll(/"(bolt11|preimage)"\s*:\s*"([^"]+)"/gu))
+      secrets.set(value ?? "", name === "bolt11" ? "invoice" : "preimage");
   };
 
   const server = createServer((request, response) => {
     requests++;
     authorization(request.headers.authorization ?? "");
-    const onward = httpRequest({ host: to.hostname, port: to.port, method: request.method, path: request.url, headers: { ...request.headers, host: to.host } }, (answer) => {
-      challenge(answer.headers["www-authenticate"] ?? "");
-      if (answer.headers["content-type"]?.startsWith("application/json") === true) answer.on("data", (chunk: Buffer) => order(chunk.toString()));
-      response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
-      answer.pipe(response);
-    });
+    const onward = httpRequest(
+      { host: to.hostname, port: to.port, method: request.method, path: request.url, headers: { ...request.headers, host: to.host } },
+      (answer) => {
+        challenge(answer.headers["www-authenticate"] ?? "");
+        if (answer.headers["content-type"]?.startsWith("application/json") === true)
+          answer.on("data", (chunk: Buffer) => order(chunk.toString()));
+        response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
+        answer.pipe(response);
+      },
+    );
     onward.on("error", () => response.destroy());
     response.on("close", () => onward.destroy());
     request.on("data", (chunk: Buffer) => order(chunk.toString()));

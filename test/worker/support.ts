@@ -18,11 +18,22 @@ export interface Answer {
 const random = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
 
 /** One request from outside, all of its late work included. @param raw a body that is no JSON, with its type in `headers` */
-export async function call(method: string, path: string, key: string | null, body?: unknown, headers: Readonly<Record<string, string>> = {}, raw?: string): Promise<Answer> {
+export async function call(
+  method: string,
+  path: string,
+  key: string | null,
+  body?: unknown,
+  headers: Readonly<Record<string, string>> = {},
+  raw?: string,
+): Promise<Answer> {
   const ctx = createExecutionContext();
   const request = new Request<unknown, IncomingRequestCfProperties>(`https://worker.example${path}`, {
     method,
-    headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+    headers: {
+      ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...headers,
+    },
     ...(body === undefined && raw === undefined ? {} : { body: raw ?? JSON.stringify(body) }),
   });
   const response = await worker.fetch(request, env, ctx);
@@ -37,8 +48,19 @@ export function challenge(amountMsat: number): Response {
   const paymentHash = [...random(32)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const macaroon = mintMacaroon({ rootKey: random(32), paymentHash, tokenId: random(32), caveats: [] });
   const timestamp = Math.floor(Date.now() / 1000);
-  const invoice = mintBolt11({ network: "mainnet", amountMsat, paymentHash, paymentSecret: random(32), description: "L402", timestamp, nodeSecretKey: random(32) });
-  return new Response("payment required\n", { status: 402, headers: { "www-authenticate": `L402 macaroon="${macaroon}", invoice="${invoice}"` } });
+  const invoice = mintBolt11({
+    network: "mainnet",
+    amountMsat,
+    paymentHash,
+    paymentSecret: random(32),
+    description: "L402",
+    timestamp,
+    nodeSecretKey: random(32),
+  });
+  return new Response("payment required\n", {
+    status: 402,
+    headers: { "www-authenticate": `L402 macaroon="${macaroon}", invoice="${invoice}"` },
+  });
 }
 
 /** An approver's key, made by an operator as anybody's would be. */
@@ -50,7 +72,12 @@ export async function approverOf(operator: string): Promise<{ readonly key: stri
 /** An operator's key of any owner, put where such keys live: no route makes a key for another owner. */
 export async function operatorOf(owner: string): Promise<string> {
   const key = newOperatorKey(random, owner);
-  await embeddedControlPlane(env.CONTROL_PLANE, owner).addOperatorKey({ keyId: key.keyId, hash: key.hash, label: "test", createdAt: Date.now() });
+  await embeddedControlPlane(env.CONTROL_PLANE, owner).addOperatorKey({
+    keyId: key.keyId,
+    hash: key.hash,
+    label: "test",
+    createdAt: Date.now(),
+  });
   return key.text;
 }
 

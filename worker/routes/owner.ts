@@ -16,7 +16,8 @@ export function ownerRoutes(app: Hono<DoorEnv>): void {
 
   app.put("/v1/security/global", operatorOnly, ...body(strict(SwitchBody)), async (c) => {
     const operator = operatorOf(c);
-    if (operator.owner !== MAIN_OWNER) return problemResponse("forbidden", "the global switch belongs to the operators of the platform itself");
+    if (operator.owner !== MAIN_OWNER)
+      return problemResponse("forbidden", "the global switch belongs to the operators of the platform itself");
     return json(switches(await c.env.door.control(operator.owner).setGlobalPause(c.req.valid("json").active, nameOf(operator))));
   });
 
@@ -39,10 +40,13 @@ export function ownerRoutes(app: Hono<DoorEnv>): void {
   app.delete("/v1/operator-keys/:keyId", operatorOnly, async (c) => {
     const door = c.env.door;
     const keyId = c.req.param("keyId");
-    if (keyId === ROOT_KEY_ID) return problemResponse("forbidden", "the first operator key ends when the secret LIGHTNING_OPERATOR_KEY_SHA256 is changed");
+    if (keyId === ROOT_KEY_ID)
+      return problemResponse("forbidden", "the first operator key ends when the secret LIGHTNING_OPERATOR_KEY_SHA256 is changed");
     if (!KEY_ID.test(keyId)) return problemResponse("not_found");
     const revokedAt = door.now();
-    return (await door.control(operatorOf(c).owner).revokeOperatorKey(keyId, revokedAt)) ? json({ keyId, revokedAt }) : problemResponse("not_found");
+    return (await door.control(operatorOf(c).owner).revokeOperatorKey(keyId, revokedAt))
+      ? json({ keyId, revokedAt })
+      : problemResponse("not_found");
   });
 
   app.get("/v1/approver-keys", operatorOnly, async (c) => json({ keys: await c.env.door.control(operatorOf(c).owner).approverKeys() }));
@@ -61,6 +65,8 @@ export function ownerRoutes(app: Hono<DoorEnv>): void {
     const keyId = c.req.param("keyId");
     if (!KEY_ID.test(keyId)) return problemResponse("not_found");
     const revokedAt = door.now();
-    return (await door.control(operatorOf(c).owner).revokeApproverKey(keyId, revokedAt)) ? json({ keyId, revokedAt }) : problemResponse("not_found");
+    return (await door.control(operatorOf(c).owner).revokeApproverKey(keyId, revokedAt))
+      ? json({ keyId, revokedAt })
+      : problemResponse("not_found");
   });
 }

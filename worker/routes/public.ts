@@ -15,7 +15,17 @@ const INDEX = `<!doctype html>
 `;
 
 export function publicRoutes(app: Hono<DoorEnv>): void {
-  app.get("/", () => new Response(INDEX, { headers: { "content-type": "text/html; charset=utf-8", "cache-control": "no-store", "content-security-policy": "default-src 'none'" } }));
+  app.get(
+    "/",
+    () =>
+      new Response(INDEX, {
+        headers: {
+          "content-type": "text/html; charset=utf-8",
+          "cache-control": "no-store",
+          "content-security-policy": "default-src 'none'",
+        },
+      }),
+  );
 
   app.get("/v1/health", (c) => {
     const { configHash, network, backend, topology } = c.env.door.config;

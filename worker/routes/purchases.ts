@@ -25,7 +25,9 @@ export function purchaseRoutes(app: Hono<DoorEnv>): void {
     const agent = agentOf(c);
     const steering = readSteering(c.req.raw.headers);
     if (!steering.ok) return problemResponse("invalid_request", steering.detail);
-    return quoteResponse(await quoteFlow(c.env.door.flow(agent.owner, agent.walletId), bodyCall(agent.auth, c.req.valid("json"), steering.value)));
+    return quoteResponse(
+      await quoteFlow(c.env.door.flow(agent.owner, agent.walletId), bodyCall(agent.auth, c.req.valid("json"), steering.value)),
+    );
   });
 
   app.get("/v1/wallet", agentOnly, async (c) => {

@@ -31,7 +31,8 @@ export function ruleRoutes(app: Hono<DoorEnv>): void {
     const named = walletOf(c);
     if (named === null) return problemResponse("not_found");
     const budget = c.req.param("budget");
-    if (!BUDGET_NAME.test(budget)) return problemResponse("invalid_request", "budget: Expected a name of 1 to 40 characters of a-z, 0-9 and -");
+    if (!BUDGET_NAME.test(budget))
+      return problemResponse("invalid_request", "budget: Expected a name of 1 to 40 characters of a-z, 0-9 and -");
     const asked = c.req.valid("json");
     const rule = policyOf(asked, c.env.door.config.network);
     if (!rule.ok) return problemResponse("invalid_request", rule.detail);

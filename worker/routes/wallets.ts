@@ -41,21 +41,36 @@ export function walletRoutes(app: Hono<DoorEnv>): void {
     const { owner } = operatorOf(c);
     const asked = c.req.valid("json");
     const { network, backend } = door.config;
-    if (asked.network !== undefined && asked.network !== network) return problemResponse("invalid_request", `network: Expected ${network}, this Worker's network`);
+    if (asked.network !== undefined && asked.network !== network)
+      return problemResponse("invalid_request", `network: Expected ${network}, this Worker's network`);
     const rule = policyOf(asked, network);
     if (!rule.ok) return problemResponse("invalid_request", rule.detail);
 
     const key = c.req.raw.headers.get("idempotency-key");
-    if (key !== null && !REQUEST_KEY.test(key)) return problemResponse("invalid_request", "Idempotency-Key: Expected 1 to 255 visible ASCII characters");
+    if (key !== null && !REQUEST_KEY.test(key))
+      return problemResponse("invalid_request", "Idempotency-Key: Expected 1 to 255 visible ASCII characters");
 
     const newId = newWalletId(door.random);
     const recipient = asked.backupRecipient ?? null;
     const custody = await door.makeCustody({ walletId: newId, owner, network }, asked.mnemonic ?? null, recipient);
     if (!custody.ok) return problemResponse(custody.code, custody.detail);
     const { envelope } = custody.value;
-    const wanted: WalletRecord = { walletId: newId, owner, label: asked.label ?? "", network, backend, epoch: 1, walletSource: "embedded_envelope", createdAt: door.now() };
+    const wanted: WalletRecord = {
+      walletId: newId,
+      owner,
+      label: asked.label ?? "",
+      network,
+      backend,
+      epoch: 1,
+      walletSource: "embedded_envelope",
+      createdAt: door.now(),
+    };
     const control = door.control(owner);
-    const { record, created, conflict } = await control.createWallet(wanted, envelope, key === null ? undefined : { key, hash: requestHash(asked) });
+    const { record, created, conflict } = await control.createWallet(
+      wanted,
+      envelope,
+      key === null ? undefined : { key, hash: requestHash(asked) },
+    );
     if (conflict === true) return problemResponse("idempotency_conflict");
     // Asked for before: the envelope made just now is thrown away, and the wallet's own is the one that its object gets, if it has none yet.
     const own = created ? envelope : await control.envelope(record.walletId);
@@ -63,7 +78,10 @@ export function walletRoutes(app: Hono<DoorEnv>): void {
     const wallet = door.wallet(owner, record.walletId);
     const made = await wallet.create(record, own, rule.policy);
     // Of the words that are kept, never of those made just now and thrown away; `requestHash` has seen to it that the recipient is the first one's.
-    const backup = created || recipient === null ? { ok: true as const, value: custody.value.backup } : await door.backupOf(own, { walletId: record.walletId, owner, network: record.network }, recipient);
+    const backup =
+      created || recipient === null
+        ? { ok: true as const, value: custody.value.backup }
+        : await door.backupOf(own, { walletId: record.walletId, owner, network: record.network }, recipient);
     if (!backup.ok) return problemResponse(backup.code, backup.detail);
     const shown = { ...record, ...(backup.value === null ? {} : { backup: backup.value }) };
     if (!made.ok || made.value.created) return resultResponse(made, () => ({ ...shown, policy: rule.policy }), 201);
@@ -79,12 +97,16 @@ export function walletRoutes(app: Hono<DoorEnv>): void {
 
   app.post("/v1/wallets/:walletId/disable", operatorOnly, async (c) => {
     const named = walletOf(c);
-    return named === null ? problemResponse("not_found") : resultResponse(await named.wallet.disable(), () => ({ walletId: named.walletId, state: "disabled" }));
+    return named === null
+      ? problemResponse("not_found")
+      : resultResponse(await named.wallet.disable(), () => ({ walletId: named.walletId, state: "disabled" }));
   });
 
   app.post("/v1/wallets/:walletId/enable", operatorOnly, async (c) => {
     const named = walletOf(c);
-    return named === null ? problemResponse("not_found") : resultResponse(await named.wallet.enable(), () => ({ walletId: named.walletId, state: "active" }));
+    return named === null
+      ? problemResponse("not_found")
+      : resultResponse(await named.wallet.enable(), () => ({ walletId: named.walletId, state: "active" }));
   });
 
   app.get("/v1/wallets/:walletId/balance", operatorOnly, async (c) => {
@@ -99,13 +121,20 @@ export function walletRoutes(app: Hono<DoorEnv>): void {
     const named = walletOf(c);
     if (named === null) return problemResponse("not_found");
     const { before, limit } = c.req.valid("query");
-    return resultResponse(await named.wallet.purchases({ before: before === undefined ? null : Number(before), limit: limit === undefined ? DEFAULT_PAGE : Number(limit) }));
+    return resultResponse(
+      await named.wallet.purchases({
+        before: before === undefined ? null : Number(before),
+        limit: limit === undefined ? DEFAULT_PAGE : Number(limit),
+      }),
+    );
   });
 
   app.get("/v1/wallets/:walletId/purchases/:purchaseId", operatorOnly, async (c) => {
     const named = walletOf(c);
     const purchaseId = c.req.param("purchaseId");
-    return named === null || !PURCHASE_ID.test(purchaseId) ? problemResponse("not_found") : resultResponse(await named.wallet.purchase(purchaseId));
+    return named === null || !PURCHASE_ID.test(purchaseId)
+      ? problemResponse("not_found")
+      : resultResponse(await named.wallet.purchase(purchaseId));
   });
 
   app.get("/v1/wallets/:walletId/receipts", operatorOnly, query(strict(ReceiptsQuery)), async (c) => {
