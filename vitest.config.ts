@@ -21,7 +21,8 @@ export default defineConfig({
     // Two cores are shared by everything that runs on a small machine.
     maxWorkers: 2,
     projects: [
-      { test: { name: "unit", include: ["**/*.test.ts"], exclude: [...notOurs, "test/**"] } },
+      // Property tests take a while on a busy machine; none waits for anything.
+      { test: { name: "unit", include: ["**/*.test.ts"], exclude: [...notOurs, "test/**"], testTimeout: 60_000 } },
       { test: { name: "simulation", include: ["test/simulation/**/*.test.ts", "test/support/**/*.test.ts"], testTimeout: 120_000 } },
       {
         plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" }, miniflare: { bindings: secrets } })],

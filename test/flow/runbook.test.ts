@@ -46,7 +46,9 @@ afterAll(async () => {
 
 async function shell(script: string): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
   const path = `${join(root, "node_modules/.bin")}:${process.env["PATH"] ?? ""}`;
-  const child = spawn("bash", ["-euo", "pipefail", "-c", `${prelude}\n${script}`], {
+  // Without a start-up file: a bash whose standard input is a socket, as Node's pipes are, takes itself for a remote shell and reads one.
+  const child = spawn("bash", ["--norc", "-euo", "pipefail", "-c", `${prelude}\n${script}`], {
+    stdio: ["ignore", "pipe", "pipe"],
     cwd: folder,
     env: { ...process.env, PATH: path, STATE: system.stateDir },
   });

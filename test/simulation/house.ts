@@ -74,7 +74,7 @@ export class House {
       for (const which of ["globalPause", "ownerKillSwitch"] as const)
         times(3, `${which} on`, () => {
           control.turn(which, true);
-          scheduler.after(choice.delay(40_000), `${which} off`, () => control.turn(which, false));
+          scheduler.after(choice.delay(30_000), `${which} off`, () => control.turn(which, false));
         });
       times(2, "disable", () => this.#spawn(this.#disable()));
     }
@@ -82,7 +82,7 @@ export class House {
       times(1, "kek down", () => {
         this.#kekDown = true;
         this.#wasDown = true;
-        scheduler.after(choice.delay(120_000), "kek up", () => {
+        scheduler.after(choice.delay(20_000), "kek up", () => {
           this.#kekDown = false;
         });
       });
@@ -114,7 +114,7 @@ export class House {
       : await insist(this.#world, "disable now", (core) => core.disableNow());
     if (done?.ok !== true) return;
     this.disabled = true;
-    scheduler.after(scheduler.choice.delay(60_000), "enable", () => this.#spawn(this.#enable()));
+    scheduler.after(scheduler.choice.delay(20_000), "enable", () => this.#spawn(this.#enable()));
   }
 
   async #enable(): Promise<void> {
@@ -133,7 +133,7 @@ export class House {
     object.commit();
     object.crash();
     this.unreadable = true;
-    scheduler.after(scheduler.choice.delay(120_000), "policy mended", () => {
+    scheduler.after(scheduler.choice.delay(30_000), "policy mended", () => {
       this.unreadable = false;
       this.#spawn(this.#mend());
     });

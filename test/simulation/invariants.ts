@@ -179,7 +179,7 @@ export class Books {
 
   /** After every step that changed the journal or the node. */
   check(): void {
-    const { node, mirror, object, weather } = this.#world;
+    const { node, mirror, object } = this.#world;
     const rows = mirror.refresh();
     for (const row of rows) this.#row(row);
     this.#dated(rows);
@@ -194,15 +194,8 @@ export class Books {
       if (fault !== null) throw this.#broken(fault);
     }
     // Every open row has its alarm, unless the platform has lost it.
-    const { open, handling, durableAlarm } = object.sql;
-    if (
-      rows.length > 0 &&
-      !open &&
-      !handling &&
-      durableAlarm === null &&
-      !weather.on("alarms") &&
-      rows.some(({ due_at }) => due_at !== null)
-    )
+    const { open, handling, durableAlarm, lost } = object.sql;
+    if (rows.length > 0 && !open && !handling && durableAlarm === null && !lost && rows.some(({ due_at }) => due_at !== null))
       throw this.#broken("invariant 4: something is due and no alarm is set");
   }
 

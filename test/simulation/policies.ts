@@ -46,7 +46,7 @@ export function drawPolicies(choice: Choice, purchases: number): Policies {
     totalMsat: sats(2 * purchases),
     rolling: [{ windowMs: 60_000, capMsat: sats(120) }],
   };
-  const approvalAboveMsat = sats(choice.pick([10, 35, 1000]));
+  const approvalAboveMsat = sats(choice.pick([10, 35, 1000, 1000]));
   return {
     asksHosts,
     wallet: {

@@ -35,6 +35,8 @@ export class SimNode {
   readonly #preimages: ReadonlyMap<string, string>;
   /** Does this payer know fences at all? */
   readonly #fences: boolean;
+  /** Some take seconds for every payment: then orders wait for one another's slot. */
+  readonly #slow: boolean;
   #epoch = 0;
   /** Looked at after every acceptance. */
   onAccept: (entry: Entry, order: PaymentOrder) => void = () => {};
@@ -44,6 +46,7 @@ export class SimNode {
     this.#weather = weather;
     this.#preimages = preimages;
     this.#fences = scheduler.choice.oneIn(2);
+    this.#slow = scheduler.choice.oneIn(3);
   }
 
   /** Another spender has paid under this epoch: a lower one is refused from now on. */
@@ -84,7 +87,7 @@ export class SimNode {
     const silent = this.#weather.strikes("hang", 12);
     const fails = this.#weather.strikes("fail", 7);
     const dear = this.#weather.strikes("dearFee", 150);
-    const delay = this.#weather.strikes("late", 10) ? choice.delay(7_200_000) : choice.delay(2000);
+    const delay = this.#weather.strikes("late", 10) ? choice.delay(7_200_000) : this.#slow ? choice.below(8000) : choice.delay(2000);
     this.#scheduler.after(delay, "node settles", () => {
       entry.state = fails ? "failed" : "settled";
       if (!fails) entry.feeMsat = dear ? entry.maxFeeMsat + 1 + choice.below(1000) : choice.below(entry.maxFeeMsat + 1);

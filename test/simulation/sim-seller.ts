@@ -60,7 +60,7 @@ export class SimSeller {
       throw new Violation("invariant 5: a credential was shown whose preimage proves nothing");
     if (token.scope !== scope || token.validUntil <= this.#scheduler.now) return false;
     if (token.served > 0 && (origin === NEVER || (origin === ONCE && this.#weather.on("oneShot")))) return false;
-    if (this.#weather.strikes("refuse", 60) || (token.refused && this.#weather.on("refuse"))) {
+    if (this.#weather.strikes("refuse", 25) || (token.refused && this.#weather.on("refuse"))) {
       token.refused = true;
       return false;
     }

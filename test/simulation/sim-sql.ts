@@ -11,6 +11,8 @@ export class SimSql extends NodeSql {
   said = false;
   durableAlarm: number | null = null;
   handling = false;
+  /** The platform gave the alarm up, and nobody has set another that lasts. */
+  lost = false;
   /** Purchases whose rows may differ from what was last read. */
   readonly touched = new Set<string>();
   /** Something was undone: every row may differ. */
@@ -84,6 +86,7 @@ export class SimSql extends NodeSql {
     this.control("COMMIT");
     this.open = false;
     this.durableAlarm = this.handling && !this.said ? this.durableAlarm : this.alarm;
+    if (this.durableAlarm !== null) this.lost = false;
     const held = this.#held;
     this.#held = [];
     for (const message of held) message();
@@ -101,5 +104,6 @@ export class SimSql extends NodeSql {
   drop(): void {
     this.alarm = null;
     this.durableAlarm = null;
+    this.lost = true;
   }
 }
