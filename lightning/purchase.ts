@@ -98,6 +98,11 @@ export function isTerminal(state: State): boolean {
   return !AWAITS.has(state);
 }
 
+/** What a purchase in this state waits for, in words, or null. */
+export function awaits(state: State): string | null {
+  return AWAITS.get(state) ?? null;
+}
+
 /** Each of these has a due time, and what the alarm does when it comes. */
 const AWAITS: ReadonlyMap<State, string> = new Map<State, string>([
   ["opened", "the lease ends: abandoned"],

@@ -138,6 +138,9 @@ export interface PurchaseView {
   readonly feeMsat: Msat | null;
   readonly paymentHash: string | null;
   readonly openedAt: number;
+  /** When it is looked at again, and what for; both null when nothing is awaited any more. */
+  readonly dueAt: number | null;
+  readonly awaits: string | null;
   readonly receiptIds: readonly string[];
 }
 

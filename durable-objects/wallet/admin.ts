@@ -7,6 +7,7 @@ import type { Msat } from "../../lightning/msat.ts";
 import type { PayerStatus } from "../../lightning/payer.ts";
 import type { Policy } from "../../lightning/policy.ts";
 import { parsePolicy } from "../../lightning/policy-check.ts";
+import { awaits } from "../../lightning/purchase.ts";
 import type { BudgetView, KeyView, Result, WalletStatus } from "../../lightning/wallet-admin.ts";
 import type { Auth, PurchaseView } from "../../lightning/wallet-api.ts";
 import type { PurchaseRow } from "./journal.ts";
@@ -266,6 +267,8 @@ function view(vault: Vault, row: PurchaseRow): PurchaseView {
     feeMsat: (payment?.fee_msat ?? null) as Msat | null,
     paymentHash: payment?.payment_hash ?? null,
     openedAt: row.opened_at,
+    dueAt: row.due_at,
+    awaits: awaits(row.state),
     receiptIds: vault.receipts.of(row.id),
   };
 }

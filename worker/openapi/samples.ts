@@ -71,6 +71,8 @@ const purchase: PurchaseView = {
   feeMsat: msat(1),
   paymentHash: HASH,
   openedAt: 1,
+  dueAt: null,
+  awaits: null,
   receiptIds: [`rcpt_${HASH}`],
 };
 export const RECEIPT: ReceiptRecord = {

@@ -217,6 +217,8 @@ const purchase = {
   feeMsat: Schema.NullOr(Msat),
   paymentHash: Schema.NullOr(Hash),
   openedAt: Instant,
+  dueAt: Schema.NullOr(Instant),
+  awaits: Schema.NullOr(Schema.String),
   receiptIds: list(Schema.String),
 };
 // In the type the state is a string, since it crosses RPC between versions; what this version answers is one of these.
