@@ -60,9 +60,14 @@ export interface Receipt {
 /** Chain value before the first receipt: 64 zeros. */
 export const GENESIS = "0".repeat(64);
 
-/** `rcpt_` and the hex sha256 of the facts as canonical JSON. */
-export function receiptId(receipt: Receipt): string {
-  return `rcpt_${sha256Hex(canonicalJson(receipt as unknown as Json))}`;
+/** The facts' one form (RFC 8785): what is stored, exported and hashed. */
+export function canonicalFacts(receipt: Receipt): string {
+  return canonicalJson(receipt as unknown as Json);
+}
+
+/** `rcpt_` and the hex sha256 of the facts' canonical form. */
+export function receiptId(receipt: Receipt, canonical = canonicalFacts(receipt)): string {
+  return `rcpt_${sha256Hex(canonical)}`;
 }
 
 /** Hex sha256 over the previous chain value and this receipt's id. */

@@ -1,7 +1,6 @@
 /** Writes receipts (invariant 14): always inside the block that records what they state. The outbox is the part of the chain not yet acknowledged. */
 import type { ReceiptRecord } from "../../lightning/control-plane.ts";
-import { canonicalJson, type Json } from "../../lightning/jcs.ts";
-import { GENESIS, chainHash, receiptId, type Receipt } from "../../lightning/receipt.ts";
+import { GENESIS, canonicalFacts, chainHash, receiptId, type Receipt } from "../../lightning/receipt.ts";
 import type { Sql } from "../sql.ts";
 
 export type Facts = Omit<Receipt, "version" | "sequence" | "at">;
@@ -33,7 +32,8 @@ export class Receipts {
     )[0] ?? { sequence: 0, chain: GENESIS };
     const sequence = this.#last.sequence + 1;
     const receipt: Receipt = { ...facts, version: 1, sequence, at: new Date(at).toISOString() };
-    const id = receiptId(receipt);
+    const canonical = canonicalFacts(receipt);
+    const id = receiptId(receipt, canonical);
     const chain = chainHash(this.#last.chain, id);
     this.#sql.rows(
       "INSERT INTO receipt (sequence, purchase_id, budget, receipt_id, chain, at, facts) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -43,7 +43,7 @@ export class Receipts {
       id,
       chain,
       at,
-      canonicalJson(receipt as unknown as Json),
+      canonical,
     );
     this.#last = { sequence, chain };
     return id;
