@@ -20,6 +20,12 @@ esac; done
 for pid in $pids; do kill -9 "$pid" 2>/dev/null; done
 rm -rf "$1" 2>/dev/null || { sleep 1; rm -rf "$1"; }`;
 
+/**
+ * The child tells the reaper of itself before it becomes the program: whoever is killed between starting it and noting it down leaves nothing
+ * behind. It lets go of the pipe with the same step, so the end of the pipe is ours alone.
+ */
+const REGISTER = `echo "+$$" >&3; exec "$0" "$@" 3>&-`;
+
 const POLL_MS = 50;
 const TAIL_LINES = 12;
 
@@ -65,13 +71,16 @@ export function holdChildren(dir: string): Children {
     // Their own HOME: none of the three may read or write its user's configuration. The cast: wrangler's types add the Worker's secrets
     // to ProcessEnv as required, and these programs have no business with them.
     const env = { PATH: process.env["PATH"] ?? "", HOME: dir } as Partial<NodeJS.ProcessEnv> as NodeJS.ProcessEnv;
-    const child = spawn(executable, args, { stdio: ["ignore", log, log], detached: true, env });
+    const child = spawn("/bin/sh", ["-c", REGISTER, executable, ...args], {
+      stdio: ["ignore", log, log, reaper.stdin],
+      detached: true,
+      env,
+    });
     closeSync(log);
     let failure: string | null = null;
     child.once("error", (error) => (failure = error.message));
     if (child.pid !== undefined) {
       alive.add(child);
-      reaper.stdin.write(`+${child.pid}\n`);
       child.once("exit", (code, signal) => {
         alive.delete(child);
         failure = `ended with ${signal ?? `exit code ${code}`}`;

@@ -79,7 +79,7 @@ test("a program that ends is reported at once, by name, with the end of its log"
 test("a program that is not there is reported too", async () => {
   const children = holdChildren(mkdtempSync(join(room, "held-")));
   await expect(children.start("nobody", join(room, "nobody"), []).until("port", () => Promise.resolve(false))).rejects.toThrow(
-    /^nobody .*ENOENT/u,
+    /^nobody ended with exit code 127; its log ends:[^]*not found/u,
   );
   await children.close();
 });
