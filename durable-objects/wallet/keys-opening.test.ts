@@ -1,9 +1,12 @@
 /** A new instance opens several record keys one after another; whoever comes in between waits for all of them. Found by the simulation. */
 import { afterEach, expect, it } from "vitest";
 import { CustodyRig } from "../../test/support/custody-rig.ts";
+import { checkRigs, ORIGIN, WalletRig } from "../../test/support/wallet-rig.ts";
+import { TIMING } from "./ports.ts";
 
 let rig: CustodyRig | null = null;
 
+afterEach(checkRigs);
 afterEach(async () => {
   await rig?.check();
   rig?.close();
@@ -34,4 +37,20 @@ it("invariant 6: a credential sealed with a former record key is handed out at w
     await (turn % 2 === 0 ? Promise.resolve() : new Promise<void>((resolve) => setImmediate(resolve)));
   }
   for (const answer of await Promise.all(asked)) expect(answer).toMatchObject({ kind: "fetch", credential: { status: "cached" } });
+});
+
+it("invariant 11: keys that `disableNow` took from memory while the control plane was asked are opened again once the wallet is enabled", async () => {
+  const wallet = await WalletRig.make();
+  await wallet.buy(wallet.offer({ service: "joke" }));
+  await wallet.advance(TIMING.securityLife);
+  wallet.controlSays = "nothing";
+  const id = wallet.newId();
+  await wallet.open(id, { url: `${ORIGIN}/another-path` });
+  const answer = wallet.pay(id, wallet.offer({ service: "joke" }).challenge);
+  await wallet.quiet();
+  await wallet.core.disableNow();
+  await wallet.core.enable();
+  await wallet.advance(TIMING.controlDeadline);
+  // What was bought for this scope is still good, and needs no new money: it is handed out.
+  expect(await answer).toMatchObject({ kind: "credential", credential: { status: "cached" } });
 });

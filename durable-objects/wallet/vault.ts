@@ -141,8 +141,12 @@ export class Vault {
     if (wallet === null) return "not_found";
     // A former key may be a moment behind the current one, and what it has sealed would pass for unreadable.
     if (this.#opening === null && this.#keys.isCurrent(wallet.record_key_id)) return null;
-    await this.openKeys();
-    return this.#keys.isCurrent(this.wallet()?.record_key_id ?? 0) ? null : "envelope_unopenable";
+    // Once more: "disable now" may have taken away what was open while the rest was being opened.
+    for (let tries = 0; tries < 2; tries++) {
+      await this.openKeys();
+      if (this.#keys.isCurrent(this.wallet()?.record_key_id ?? 0)) return null;
+    }
+    return "envelope_unopenable";
   }
 
   /** Also former keys that did not open before. */

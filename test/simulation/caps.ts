@@ -17,7 +17,10 @@ const weight = (row: Paying): number =>
 
 /** @param rows all payments. @returns what is overfull, or null */
 export function overfull(holders: readonly Holder[], rows: readonly Paying[]): string | null {
-  const counted = rows.filter((row) => row.payment_state !== "released" && row.kind === "purchase");
+  // What a payer denied and settled all the same was released by then: no cap could hold it.
+  const counted = rows.filter(
+    (row) => row.payment_state !== "released" && row.kind === "purchase" && row.receipts?.includes("late_settlement") !== true,
+  );
   for (const { name, caps, holds } of holders) {
     const mine = counted.filter(holds);
     if (mine.length === 0) continue;

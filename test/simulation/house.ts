@@ -29,6 +29,7 @@ export class House {
   /** When the object's clock was last set back, by the true time; anything reckoned in its time is blurred then. */
   clockSetBackAt = 0;
   readonly withdrawals = new Map<string, Wanted>();
+  #enabling = 0;
   #kekDown = false;
   #wasDown = false;
   #kek = 1;
@@ -57,6 +58,11 @@ export class House {
     return this.#keys.has(key.bytes.join());
   }
 
+  /** Somebody is about to start the wallet again, or has just done so. */
+  get isEnabling(): boolean {
+    return this.#enabling > 0;
+  }
+
   /** Something may rightly be called unopenable. */
   get keysWereAway(): boolean {
     return this.#wasDown;
@@ -70,19 +76,21 @@ export class House {
     const times = (most: number, label: string, run: () => void): void => {
       for (let i = choice.below(most + 1); i > 0; i--) scheduler.after(choice.below(until + 1), label, run);
     };
+    // In a burst of a few seconds one stop is most of the run.
+    const often = until < 60_000 ? 1 : 3;
     if (weather.on("switches")) {
       for (const which of ["globalPause", "ownerKillSwitch"] as const)
-        times(3, `${which} on`, () => {
+        times(often, `${which} on`, () => {
           control.turn(which, true);
-          scheduler.after(choice.delay(30_000), `${which} off`, () => control.turn(which, false));
+          scheduler.after(choice.below(30_000), `${which} off`, () => control.turn(which, false));
         });
-      times(2, "disable", () => this.#spawn(this.#disable()));
+      times(often, "disable", () => this.#spawn(this.#disable()));
     }
     if (weather.on("kek"))
       times(1, "kek down", () => {
         this.#kekDown = true;
         this.#wasDown = true;
-        scheduler.after(choice.delay(20_000), "kek up", () => {
+        scheduler.after(choice.below(2000), "kek up", () => {
           this.#kekDown = false;
         });
       });
@@ -114,12 +122,14 @@ export class House {
       : await insist(this.#world, "disable now", (core) => core.disableNow());
     if (done?.ok !== true) return;
     this.disabled = true;
-    scheduler.after(scheduler.choice.delay(20_000), "enable", () => this.#spawn(this.#enable()));
+    scheduler.after(scheduler.choice.below(20_000), "enable", () => this.#spawn(this.#enable()));
   }
 
   async #enable(): Promise<void> {
     this.disabled = false;
+    this.#enabling++;
     await insist(this.#world, "enable", (core) => core.enable());
+    this.#enabling--;
   }
 
   /** A half-restored database: the object is restarted on it, as a point-in-time recovery does. */

@@ -211,18 +211,29 @@ export class Books {
       throw this.#broken(`invariant 3: money is ${row.payment_state} while the purchase is ${row.state}`);
     const entry = node.of(row.operation_id);
     if (entry !== undefined) this.#held(row, entry);
+    if (row.receipts?.includes("late_settlement") === true) this.#late(row);
     if (!isPaid(row.state)) return;
     if (entry?.state !== "settled") throw this.#broken("invariant 5: called paid, and the node has not settled");
     if (row.kind === "purchase" && row.credential === null && row.receipts?.includes("resolved") !== true)
       throw this.#broken("invariant 6: paid, and no credential is stored");
   }
 
+  /** Money that moved after it had been given up: the wallet stands still until somebody has looked. */
+  #late(row: Row): void {
+    const { object, house } = this.#world;
+    if (this.#seen.has(`late ${row.id}`)) return;
+    this.#seen.add(`late ${row.id}`);
+    const [wallet] = object.sql.rows<{ readonly state: string }>("SELECT state FROM wallet WHERE only = 1");
+    if (wallet?.state === "active" && !house.isEnabling) throw this.#broken("invariant 4: a late settlement pauses nothing");
+  }
+
   /** The journal's time never runs backwards, whatever the host's clock does; a crash may undo the last reservation. */
   #dated(rows: readonly Row[]): void {
     const { object, mirror } = this.#world;
-    const fresh = rows.filter((row) => row.state === "reserved" && !this.#seen.has(row.id));
+    const fresh = rows.filter((row) => row.state === "reserved" && !this.#seen.has(`${row.id} ${row.reserved_at}`));
     if (fresh.length === 0) return;
-    for (const { id } of fresh) this.#seen.add(id);
+    // By its date too: what a crash undid may be reserved once more.
+    for (const { id, reserved_at } of fresh) this.#seen.add(`${id} ${reserved_at}`);
     if (this.#lives !== object.crashes) {
       this.#lives = object.crashes;
       this.#lastReserved = 0;

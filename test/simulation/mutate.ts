@@ -34,9 +34,10 @@ const { World } = await import("./world.ts");
 const { Violation } = await import("./scheduler.ts");
 if (!applied) throw new Error(`"${name}" was not loaded`);
 
+const { faults } = mutation;
 let bought = 0;
 for (let seed = 1; seed <= Number(most); seed++) {
-  const world = new World({ seed, purchases: Number(purchases) });
+  const world = new World({ seed, purchases: Number(purchases), ...(faults === undefined ? {} : { faults: new Set(faults) }) });
   try {
     await world.run();
     bought += Number(purchases);

@@ -10,6 +10,9 @@ import { runScript, type Ended } from "./run-script.ts";
 const ALSO: Readonly<Record<string, readonly number[]>> = {
   // The repeated order has an operation id that no row knows: seen before the second payment is.
   "asks by paying again": [1],
+  // The same memory holds the wallet's epoch.
+  "what was known of the switches is good for ever": [13],
+  "an older word about the switches replaces a newer one": [13],
 };
 
 const PURCHASES_PER_SEED = 40;
@@ -56,8 +59,10 @@ describe("a planted bug", () => {
     240_000,
   );
 
-  it("there is one for each of the invariants 1 to 6", () => {
-    expect([...new Set(MUTATIONS.map(({ invariant }) => invariant))].toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6]);
+  it("there is one for each invariant that is checked after every step", () => {
+    expect([...new Set(MUTATIONS.map(({ invariant }) => invariant))].toSorted((a, b) => a - b)).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 14, 18,
+    ]);
     expect(new Set(MUTATIONS.map(({ name }) => name)).size).toBe(MUTATIONS.length);
   });
 

@@ -2,6 +2,8 @@
  * Bugs planted on purpose, as edits of the product's own source while it is being loaded: the product carries no switch for
  * them. Each names the invariant it breaks; the simulation must find it.
  */
+import type { Fault } from "./faults.ts";
+
 export interface Edit {
   /** Must stand in the file exactly once, however it is broken into lines: a mutation that no longer applies fails its test. */
   readonly find: string;
@@ -14,6 +16,8 @@ export interface Mutation extends Edit {
   readonly file: string;
   /** Where one edit is only half of what must change. */
   readonly also?: Edit;
+  /** The faults that bring it about, where it is so rare that a run with three quarters of all would need too many. */
+  readonly faults?: readonly Fault[];
 }
 
 const wallet = (file: string): string => `durable-objects/wallet/${file}`;
@@ -89,6 +93,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "never seen is judged by when the answer came",
     invariant: 4,
+    faults: ["lateAnswer", "payerError", "lostCall"],
     file: wallet("send.ts"),
     find: "const looked = Math.min(asked, outcome.asOf ?? asked);",
     replace: "const looked = asked + vault.timing.payDeadline;",
@@ -96,9 +101,18 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "never seen is judged by the object's own clock",
     invariant: 4,
+    faults: ["clockJumps", "payerError", "lateAnswer"],
     file: wallet("send.ts"),
     find: "const looked = Math.min(asked, outcome.asOf ?? asked);",
     replace: "const looked = asked;",
+  },
+  {
+    name: "what settles late is booked and goes on",
+    invariant: 4,
+    faults: ["rogue", "late", "lateAnswer"],
+    file: wallet("send.ts"),
+    find: 'if (late) vault.config.pause("late_settlement");',
+    replace: "",
   },
   {
     name: "the preimage is taken on trust",
@@ -176,6 +190,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "an older word about the switches replaces a newer one",
     invariant: 11,
+    faults: ["switches", "staleControl"],
     file: wallet("security.ts"),
     find: "if (this.#known !== null && answer.version < this.#known.state.version) return;",
     replace: "",
@@ -183,6 +198,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the switches are not looked at again before sending",
     invariant: 11,
+    faults: ["switches", "hang", "late"],
     file: wallet("send.ts"),
     find: 'if (stopped !== null) {\n    release(vault, row, "cancel", stopped.code);',
     replace: 'if (stopped !== null && row.state !== "reserved") {\n    release(vault, row, "cancel", stopped.code);',
@@ -218,6 +234,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a grant can be used again",
     invariant: 18,
+    faults: ["leaving"],
     file: wallet("approvals.ts"),
     find: "WHERE budget = ? AND request_hash = ? AND state = 'granted' AND expires_at > ?",
     replace: "WHERE budget = ? AND request_hash = ? AND state IN ('granted', 'used') AND expires_at > ?",

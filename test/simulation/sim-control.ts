@@ -59,10 +59,12 @@ export class SimControl {
     if (this.#weather.strikes("staleControl", 12)) throw new Error("the control plane is down");
     const stale = this.#weather.strikes("staleControl", 3);
     const known = this.#told.get(generation) ?? 0;
-    const older = this.#history.findLast(({ version }) => version < known);
-    if (stale && older !== undefined) return older;
-    this.#told.set(generation, Math.max(known, this.state.version));
-    return this.state;
+    return (stale ? this.#history.findLast(({ version }) => version < known) : undefined) ?? this.state;
+  }
+
+  /** An answer has reached the instance that asked for it, and in time to be heard. */
+  told(generation: number, { version }: SecurityState): void {
+    this.#told.set(generation, Math.max(this.#told.get(generation) ?? 0, version));
   }
 
   /** @returns the last sequence number it holds. @throws Violation when the chain is not what it was */

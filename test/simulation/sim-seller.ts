@@ -69,11 +69,21 @@ export class SimSeller {
   }
 
   #challenge(origin: string, scope: string): SellerResponse {
-    const { choice, now } = this.#scheduler;
-    const odd = choice.below(44);
+    const odd = this.#scheduler.choice.below(44);
     const kind = this.#weather.on("badInvoices") ? odd : 40;
-    if (kind === 0 && this.#last?.origin === origin) return challenge(this.#last.token, this.#last.invoice);
+    if ((kind === 0 || kind === 10) && this.#last?.origin === origin) return challenge(this.#last.token, this.#last.invoice);
     if (kind === 1) return answer(402, `L402 macaroon="broken, invoice=`);
+    const { minted, invoice } = this.#mint(origin, scope, kind);
+    return challenge(minted.token, invoice);
+  }
+
+  /** An offer in good order, for whoever needs one without asking. */
+  sell(origin: string, scope: string): { readonly minted: Token; readonly invoice: string } {
+    return this.#mint(origin, scope, 40);
+  }
+
+  #mint(origin: string, scope: string, kind: number): { readonly minted: Token; readonly invoice: string } {
+    const { choice, now } = this.#scheduler;
     const preimage = choice.bytes(32);
     const paymentHash = bytesToHex(sha256(preimage));
     const amountMsat = kind === 2 ? 90_000_000 + choice.below(1000) : 1 + choice.below(60_000);
@@ -123,7 +133,7 @@ export class SimSeller {
     this.tokens.set(token, minted);
     this.byHash.set(paymentHash, minted);
     this.#last = { ...minted, invoice };
-    return challenge(token, invoice);
+    return { minted, invoice };
   }
 
   /** An invoice of somebody else's, to withdraw to. */

@@ -1,7 +1,7 @@
 /** One instance's ports: every answer is an operation of the scheduler's, and reaches only an instance that still runs. */
 import { nodeCipher } from "../../durable-objects/cipher.ts";
 import type { WalletCore } from "../../durable-objects/wallet/core.ts";
-import type { OpenKey, WalletPorts } from "../../durable-objects/wallet/ports.ts";
+import { TIMING, type OpenKey, type WalletPorts } from "../../durable-objects/wallet/ports.ts";
 import type { PaymentOutcome } from "../../lightning/payer.ts";
 import { openRecord, sealRecord } from "../../lightning/seal.ts";
 import type { Instance } from "./sim-object.ts";
@@ -24,7 +24,7 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
       });
     });
   /** A call to another object: it leaves through the output gate, and is worked on where it arrives. */
-  const remote = <T>(label: string, work: () => T): Promise<T> =>
+  const remote = <T>(label: string, work: () => T, heard: (answer: T) => void = () => {}): Promise<T> =>
     new Promise((resolve, reject) => {
       instance.send(
         () =>
@@ -32,7 +32,10 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
             let tell: () => void;
             try {
               const answer = work();
-              tell = () => resolve(answer);
+              tell = () => {
+                heard(answer);
+                resolve(answer);
+              };
             } catch (error) {
               tell = () => reject(error as Error);
             }
@@ -70,6 +73,10 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
         });
       });
     });
+  const known = (key: OpenKey): OpenKey => {
+    if (!house.knowsKey(key)) throw failed(world, "invariant 10: something was sealed or opened with a key that is not this wallet's");
+    return key;
+  };
   const outcome = ({ kind }: PaymentOutcome): string => kind;
   return {
     sql: instance.sql,
@@ -88,11 +95,8 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
     },
     random: { bytes: (length) => scheduler.choice.bytes(length) },
     sealer: {
-      seal: (key, nonce, context, plain) => {
-        if (!house.knowsKey(key)) throw failed(world, "invariant 10: something was sealed with a key that is not this wallet's");
-        return sealRecord(nodeCipher, key, nonce, context, plain);
-      },
-      open: (key: OpenKey, context, sealed) => openRecord(nodeCipher, key, context, sealed),
+      seal: (key, nonce, context, plain) => sealRecord(nodeCipher, known(key), nonce, context, plain),
+      open: (key, context, sealed) => openRecord(nodeCipher, known(key), context, sealed),
     },
     keys: {
       wrap: (key) => later("kek wraps", () => house.wrap(key)),
@@ -122,7 +126,16 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
       }),
     },
     control: {
-      security: () => remote("security", () => control.security(instance.generation)),
+      security: () => {
+        const askedAt = scheduler.now;
+        return remote(
+          "security",
+          () => control.security(instance.generation),
+          (state) => {
+            if (scheduler.now - askedAt < TIMING.controlDeadline) control.told(instance.generation, state);
+          },
+        );
+      },
       ingestReceipts: (_walletId, records) =>
         remote("receipts", () => {
           if (weather.strikes("staleControl", 10)) throw new Error("the control plane is down");
