@@ -30,6 +30,7 @@ export class House {
   clockSetBackAt = 0;
   readonly withdrawals = new Map<string, Wanted>();
   #enabling = 0;
+  #enables = 0;
   #kekDown = false;
   #wasDown = false;
   #kek = 1;
@@ -116,18 +117,21 @@ export class House {
   }
 
   async #disable(): Promise<void> {
+    const before = this.#enables;
     const { scheduler } = this.#world;
     const done = scheduler.choice.oneIn(2)
       ? await insist(this.#world, "disable", (core) => core.disable())
       : await insist(this.#world, "disable now", (core) => core.disableNow());
     if (done?.ok !== true) return;
-    this.disabled = true;
+    // An answer that was long on its way says nothing about now, if somebody has enabled the wallet since.
+    if (this.#enables === before) this.disabled = true;
     scheduler.after(scheduler.choice.below(20_000), "enable", () => this.#spawn(this.#enable()));
   }
 
   async #enable(): Promise<void> {
     this.disabled = false;
     this.#enabling++;
+    this.#enables++;
     await insist(this.#world, "enable", (core) => core.enable());
     this.#enabling--;
   }

@@ -17,21 +17,21 @@ export interface Kept {
 
 export const KEPT: readonly Kept[] = [
   {
-    seed: 75,
+    seed: 213,
     purchases: 40,
     faults: ["clockJumps", "payerError", "lateAnswer"],
     found: "invariant 4: called failed, and the node has it inflight",
     mended: "`never_seen` is judged by the payer's own clock: the object's had been set forwards while the order was on its way",
   },
   {
-    seed: 66,
+    seed: 6,
     purchases: 40,
     faults: ["noPreimage", "leaving"],
     found: 'a caller was told "envelope_unopenable": the stored credential cannot be opened',
     mended: "what an operator ended as paid without its proof is called `preimage_unavailable` to those who come back for it",
   },
   {
-    seed: 78,
+    seed: 315,
     purchases: 40,
     faults: ["rotations", "crash"],
     found: 'a caller was told "envelope_unopenable": the stored credential cannot be opened',
