@@ -45,11 +45,26 @@ export type PaymentOutcome =
       readonly reference: string;
     }
   | { readonly kind: "failed"; readonly code: FailureCode; readonly definite: true }
-  | { readonly kind: "pending" }
+  /** `resumable`: nothing more will happen by itself; {@link Payer.resume} may bring it to an end. */
+  | { readonly kind: "pending"; readonly resumable?: true }
   | { readonly kind: "unknown"; readonly reason: string }
   /** Not a failure: the order may still be on its way. Final only after a fence, or if asked after the order's deadline plus a grace. */
   /** `asOf`: the payer's own clock when it looked, epoch ms. With it a caller whose clock was set forwards does not take "not yet" for "never". */
   | { readonly kind: "never_seen"; readonly asOf?: number };
+
+/** Why a payer that answers is not to be relied on; each has a line in the runbook. */
+export type Degradation =
+  /** Balances cannot be known: not every operator answered. */
+  | "not_synced"
+  /** Payments are not listed any more, although balances are: outcomes may stay unknown until the payer's provider mends it. */
+  | "payment_list_stuck"
+  /** The key opens another wallet than the one that was stored here. Nothing is paid. */
+  | "identity_mismatch"
+  /** The deployment's configuration forbids paying with this wallet (network, missing API key, no backup on mainnet). Nothing is paid. */
+  | "misconfigured";
+
+/** What {@link Payer.prepare} found: nothing has been sent, so a refusal releases. */
+export type Readiness = { readonly ready: true } | { readonly ready: false; readonly code: FailureCode };
 
 export interface PayerStatus {
   readonly backend: Backend;
@@ -59,19 +74,35 @@ export interface PayerStatus {
   readonly network: string | null;
   readonly lastPaymentAt: number | null;
   readonly version: string | null;
+  /** Absent or empty: nothing to report. */
+  readonly degraded?: readonly Degradation[];
 }
 
 export interface Payer {
   readonly backend: Backend;
   /** `sat`: the payer sends whole satoshi and rounds up; what counts against a budget is what leaves the wallet. */
   readonly granularity: "msat" | "sat";
+  /**
+   * Makes ready what `pay` needs (envelope opened, wasm built, balance synced) and finds what can be refused before anything is sent.
+   * Called between block one and block two of invariant 1; moves no money. Absent: always ready.
+   */
+  prepare?(order: Omit<PaymentOrder, "deadline">): Promise<Readiness>;
   /** Answers within 10 s, with `pending` if nothing better. */
   pay(order: PaymentOrder): Promise<PaymentOutcome>;
   /** Asks; never moves money. */
   lookup(operation: OperationRef): Promise<PaymentOutcome>;
+  /** The same operation again, where `lookup` said `resumable`: only through block two of invariant 1. Absent: there is nothing to resume. */
+  resume?(order: PaymentOrder): Promise<PaymentOutcome>;
   /** Kept durably: a later `pay` with this operation id is refused. */
   cancel(operation: OperationRef): Promise<"fenced" | "cannot_fence">;
   status(): Promise<PayerStatus>;
   /** Makes an invoice that pays into this wallet; absent where the backend cannot. */
   receive?(amountMsat: Msat, description: string): Promise<{ readonly bolt11: string } | null>;
+  /**
+   * What must be done from time to time without anybody asking (taking in what has arrived, keeping change small). Called by the alarm while
+   * the wallet is active; moves nothing out. @returns when it wants to be called again, epoch ms, or null
+   */
+  maintain?(): Promise<number | null>;
+  /** The open key and all that was built with it leave memory: disabled, rotated, paused or moved. What is under way becomes `unknown`. */
+  forget?(): void;
 }
