@@ -1,6 +1,7 @@
 /**
- * One configuration, seven projects. `unit` and `simulation` are pure Node; `workerd` and `eviction` run theirs inside the engine beside the Worker;
- * `flow`, `kill` and `regtest` drive the whole system from outside, each file with ports and folders of its own.
+ * One configuration, eight projects. `unit` and `simulation` are pure Node; `workerd` and `eviction` run theirs inside the engine beside the
+ * Worker, in one script with the vault, because only objects of the same script can be looked into; `flow`, `kill`, `spark` and `regtest` drive
+ * the whole system from outside, each file with ports and folders of its own.
  * Retries are off everywhere: a test that fails sometimes has found something.
  */
 import { randomBytes } from "node:crypto";
@@ -25,20 +26,22 @@ export default defineConfig({
       { test: { name: "unit", include: ["**/*.test.ts"], exclude: [...notOurs, "test/**"], testTimeout: 60_000 } },
       { test: { name: "simulation", include: ["test/simulation/**/*.test.ts", "test/support/**/*.test.ts"], testTimeout: 120_000 } },
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" }, miniflare: { bindings: secrets } })],
+        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.single.toml" }, miniflare: { bindings: secrets } })],
         test: { name: "workerd", include: ["test/worker/**/*.test.ts", "test/object/**/*.test.ts"], exclude: notOurs, testTimeout: 30_000 },
       },
       {
         // The same Worker with a payment backend: the sandbox's, here in Node, where its outbound requests end.
         plugins: [
           cloudflareTest({
-            wrangler: { configPath: "./wrangler.toml" },
+            wrangler: { configPath: "./wrangler.single.toml" },
             miniflare: { bindings: { ...secrets, ...executor }, outboundService: outside() },
           }),
         ],
         test: { name: "eviction", include: ["test/eviction/**/*.test.ts"], exclude: notOurs, testTimeout: 30_000 },
       },
       { test: { name: "flow", include: ["test/flow/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
+      // The Spark network of the sandbox and the SDK's wasm: 11 MB are compiled in each file, and a cold send takes most of a second.
+      { test: { name: "spark", include: ["test/spark/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
       // Real clock and real deadlines: most of the time is spent waiting for alarms.
       { test: { name: "kill", include: ["test/kill/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
       { test: { name: "regtest", include: ["test/regtest/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 900_000 } },

@@ -1,16 +1,20 @@
-/** What the deployed Worker weighs, and whose code that is. The options are those of sandbox/runtime/bundle.ts, minified as `wrangler deploy --minify` does. */
+/** What a deployed script weighs, and whose code that is. The options are those of sandbox/runtime/bundle.ts, minified as `wrangler deploy --minify` does. */
 import { build } from "esbuild";
 import { gzipSync } from "node:zlib";
+import { wasmAside, type WasmModule } from "../sandbox/runtime/bundle.ts";
 
 export interface WorkerSize {
+  /** The code's; the wasm modules are apart. */
   readonly gzipBytes: number;
   readonly minifiedBytes: number;
+  readonly wasm: readonly WasmModule[];
   /** Minified bytes by package, the largest first; `ours` by room. */
   readonly parts: readonly { readonly name: string; readonly bytes: number }[];
 }
 
-/** @param entry absolute path of the Worker's main module */
+/** @param entry absolute path of the script's main module */
 export async function workerSize(entry: string): Promise<WorkerSize> {
+  const wasm = new Map<string, WasmModule>();
   const result = await build({
     entryPoints: [entry],
     bundle: true,
@@ -21,6 +25,7 @@ export async function workerSize(entry: string): Promise<WorkerSize> {
     mainFields: ["module", "main"],
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*", "node:*"],
+    plugins: [wasmAside(wasm)],
     target: "es2024",
     minify: true,
     legalComments: "none",
@@ -35,6 +40,7 @@ export async function workerSize(entry: string): Promise<WorkerSize> {
   return {
     gzipBytes: gzipSync(code).byteLength,
     minifiedBytes: code.byteLength,
+    wasm: [...wasm.values()],
     parts: [...parts].map(([name, bytes]) => ({ name, bytes })).toSorted((a, b) => b.bytes - a.bytes),
   };
 }

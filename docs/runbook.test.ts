@@ -4,6 +4,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, test } from "vitest";
 import { ERRORS } from "../lightning/errors.ts";
+import type { Degradation } from "../lightning/payer.ts";
 import { schemaFault } from "../test/support/json-schema.ts";
 import { listRoutes } from "../worker/app.ts";
 
@@ -19,7 +20,7 @@ const inline = [...runbook.matchAll(/`((?:op|npm run) [^`]+)`/gu)].map(([, code 
 const operations = [...lines, ...inline].filter((line) => /^op (?:GET|PUT|POST|DELETE)\b/u.test(line));
 
 /** Sources whose log events and pauses an operator may see. */
-const sources = ["durable-objects", "durable-objects/wallet", "worker", "worker/routes"].flatMap((folder) =>
+const sources = ["durable-objects", "durable-objects/wallet", "durable-objects/spark", "worker", "worker/routes"].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
     .map((name) => read(`${folder}/${name}`)),
@@ -53,6 +54,13 @@ describe("the runbook names", () => {
   ])("the code %s", (code) => {
     expect(runbook).toContain(`\`${code}\``);
   });
+
+  test.each(["not_synced", "payment_list_stuck", "identity_mismatch", "misconfigured"] satisfies Degradation[])(
+    "the degradation %s",
+    (word) => {
+      expect(runbook).toMatch(new RegExp(`^\\| \`${word}\` \\|`, "mu"));
+    },
+  );
 
   test.each(found(/\blog\((?:[^"()]*\? )?"([a-z_]+)"/gu))("the log event %s", (event) => {
     expect(runbook).toMatch(new RegExp(`^\\| \`${event}\` \\|`, "mu"));

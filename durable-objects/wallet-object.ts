@@ -18,12 +18,16 @@ import type { Auth, Conclusion, Delivery, OpenRequest, PayRequest, WalletPort } 
 import { nodeCipher } from "./cipher.ts";
 import { webCryptoKeks } from "./kek-webcrypto.ts";
 import { custodyPorts } from "./custody-ports.ts";
+import type { SparkPorts } from "./spark/ports.ts";
 import { durableSql } from "./sql-durable.ts";
 import { WalletCore } from "./wallet/core.ts";
 import type { Timer, WalletPorts } from "./wallet/ports.ts";
 
+/** What a payer that lives in the object gets of it: all but the deployment's own settings. */
+export type PayerPlatform = Omit<SparkPorts, "settings" | "fetch" | "wasm">;
+
 export interface Wiring {
-  readonly payer: Payer;
+  readonly payer: Payer | ((platform: PayerPlatform) => Payer);
   readonly control: ControlPlane;
 }
 
@@ -35,7 +39,7 @@ export function walletObject<E extends object>(wire: (env: E, owner: string, wal
     constructor(ctx: DurableObjectState, env: E) {
       super(ctx, env);
       const [owner = "", walletId = ""] = (ctx.id.name ?? "").split("/");
-      this.#core = new WalletCore(ports(ctx, env, wire(env, owner, walletId)));
+      this.#core = new WalletCore(ports(ctx, env, wire(env, owner, walletId), () => this.#core));
     }
 
     open(request: OpenRequest) {
@@ -158,7 +162,8 @@ export function walletObject<E extends object>(wire: (env: E, owner: string, wal
   };
 }
 
-function ports(ctx: DurableObjectState, env: object, { payer, control }: Wiring): WalletPorts {
+/** @param core asked only when the object is in use, never while it is being made */
+function ports(ctx: DurableObjectState, env: object, { payer, control }: Wiring, core: () => WalletCore): WalletPorts {
   const { storage } = ctx;
   let ring: Promise<KeyRing | null> | null = null;
   /** Imported once; a ring that could not be read is asked for again next time. */
@@ -168,10 +173,28 @@ function ports(ctx: DurableObjectState, env: object, { payer, control }: Wiring)
     if (keyRing === null) ring = null;
     return keyRing;
   };
+  const sql = durableSql(storage);
+  const clock = { now: () => Date.now(), timer, turn: () => timer(0).done };
+  // Workers Logs index JSON lines; the core never puts a secret into them (invariant 9).
+  const log: WalletPorts["log"] = (event, facts) => console.warn(JSON.stringify({ event, ...facts }));
+  const platform: PayerPlatform = {
+    sql,
+    clock,
+    log,
+    cipher: nodeCipher,
+    keys,
+    envelope: (walletId) => control.envelope(walletId),
+    facts: () => core().facts(),
+    sealing: {
+      seal: (context, plain) => core().sealing().seal(context, plain),
+      open: (context, sealed) => core().sealing().open(context, sealed),
+      ready: () => core().sealing().ready(),
+    },
+  };
   return {
-    sql: durableSql(storage),
+    sql,
     alarm: { set: (at) => void storage.setAlarm(at), clear: () => void storage.deleteAlarm() },
-    clock: { now: () => Date.now(), timer, turn: () => timer(0).done },
+    clock,
     random: { bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
     sealer: {
       seal: (key, nonce, context, plain) => sealRecord(nodeCipher, key, nonce, context, plain),
@@ -189,10 +212,9 @@ function ports(ctx: DurableObjectState, env: object, { payer, control }: Wiring)
       },
     },
     custody: custodyPorts(env, keys, control),
-    payer,
+    payer: typeof payer === "function" ? payer(platform) : payer,
     control,
-    // Workers Logs index JSON lines; the core never puts a secret into them (invariant 9).
-    log: (event, facts) => console.warn(JSON.stringify({ event, ...facts })),
+    log,
   };
 }
 

@@ -8,10 +8,10 @@ import { readFlags } from "./arguments.ts";
 import { FLOWS, runFlow, type FlowResult } from "./demo-flows/all.ts";
 import { readSystem } from "./local-state.ts";
 import { oneLine, output } from "./output.ts";
-import { startLocal, whatIsReal, worldKind, type System } from "./setup.ts";
+import { payerKind, startLocal, whatIsReal, worldKind, type System } from "./setup.ts";
 import { remoteWitness } from "./witness.ts";
 
-const KINDS = { json: "boolean", network: "string", url: "string", state: "string" } as const;
+const KINDS = { json: "boolean", network: "string", payer: "string", url: "string", state: "string" } as const;
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -21,6 +21,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const { flags } = parsed;
   const kind = worldKind(flags.network);
   if (kind === null) return usage("--network is simulated or regtest.");
+  const payer = payerKind(flags.payer);
+  if (payer === null) return usage("--payer is spark or executor.");
   const out = output(flags.json, 24);
 
   let system: System;
@@ -29,6 +31,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (flags.url === null) {
       const local = await startLocal({
         kind,
+        payer,
         stateDir: flags.state,
         port: 0,
         onProgress: (line) => void process.stderr.write(`${line}\n`),
@@ -44,7 +47,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return 2;
   }
 
-  out.line("system", `${system.api.url}: ${whatIsReal(system.kind)}`);
+  out.line("system", `${system.api.url}: ${whatIsReal(system)}`);
   out.blank();
   const results: FlowResult[] = [];
   try {
@@ -60,7 +63,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const totals = { passed: count("ok"), failed: count("failed"), skipped: count("skipped") };
   out.blank();
   out.line("flows", `${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
-  out.document({ ok: totals.failed === 0, network: system.kind, real: whatIsReal(system.kind), ...totals, flows: results });
+  out.document({ ok: totals.failed === 0, network: system.kind, payer: system.payer, real: whatIsReal(system), ...totals, flows: results });
   return totals.failed === 0 ? 0 : 1;
 }
 

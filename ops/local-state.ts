@@ -19,6 +19,7 @@ export interface SystemFile {
   readonly url: string;
   readonly operatorKey: string;
   readonly kind: "simulated" | "regtest";
+  readonly payer: "spark" | "executor";
   readonly sellerUrl: string;
   readonly witnessUrl: string;
 }

@@ -1,16 +1,19 @@
 /**
- * `npm start`: a whole Lightning Worker on this machine, and one purchase to watch: 402, decision, payment, proof, answer, receipt; then the
- * same request again. Then it stays up. Every line is read back from the running system's own answers; nothing is made up here.
+ * `npm start`: a whole Lightning Worker on this machine, a wallet with some worthless money in it, and one purchase to watch: 402, decision,
+ * payment, proof, answer, receipt; then the same request again. Then it stays up. Every line is read back from the running system's own answers; nothing is made up here.
  * Exit code: 0 fine, 1 the purchase went wrong, 2 it could not be started.
  */
 import type { Policy } from "../lightning/policy.ts";
 import { readFlags, readPort } from "./arguments.ts";
 import { interrupted, oneLine, output, satText, type Output } from "./output.ts";
 import { firstPurchase } from "./first-purchase.ts";
-import { startLocal, whatIsReal, worldKind, type LocalSystem } from "./setup.ts";
+import { fundWallet } from "./fund-wallet.ts";
+import { lightningOf, payerKind, payerOf, startLocal, whatIsReal, worldKind, type LocalSystem } from "./setup.ts";
 
 const DEFAULT_PORT = 4020;
-const KINDS = { once: "boolean", json: "boolean", network: "string", port: "string", state: "string" } as const;
+/** As much as the starter policy lets it spend in a day. */
+const FUNDING_SATS = 1000;
+const KINDS = { once: "boolean", json: "boolean", network: "string", payer: "string", port: "string", state: "string" } as const;
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -20,6 +23,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const { once, json, network, state } = parsed.flags;
   const kind = worldKind(network);
   if (kind === null) return usage("--network is simulated or regtest.");
+  const payer = payerKind(parsed.flags.payer);
+  if (payer === null) return usage("--payer is spark or executor.");
   // Once: no address to remember, so any port and a folder that goes away will do.
   const port = parsed.flags.port === null ? (once ? 0 : DEFAULT_PORT) : readPort(parsed.flags.port);
   if (port === null) return usage("--port is a number from 0 to 65535.");
@@ -32,7 +37,7 @@ async function main(argv: readonly string[]): Promise<number> {
   let system: LocalSystem;
   try {
     const stateDir = state ?? (once ? null : ".lightning-worker");
-    system = await startLocal({ kind, stateDir, port, onProgress: (line) => void process.stderr.write(`${line}\n`) });
+    system = await startLocal({ kind, payer, stateDir, port, onProgress: (line) => void process.stderr.write(`${line}\n`) });
   } catch (cause) {
     console.error(oneLine(cause));
     out.document({ ok: false, error: oneLine(cause) });
@@ -50,22 +55,31 @@ async function main(argv: readonly string[]): Promise<number> {
 async function show(system: LocalSystem, out: Output): Promise<boolean> {
   const { api, sellerUrl } = system;
   out.line("ready", `Lightning Worker at ${api.url} in ${Math.round(system.readyMs)} ms`);
-  out.line("real?", whatIsReal(system.kind));
+  out.line("real?", lightningOf(system.kind));
+  out.line("payer", payerOf(system.payer));
   try {
     const wallet = await agentWallet(system);
     out.line(
       "wallet",
       `${wallet.walletId}: at most ${satText(wallet.policy.perPaymentMsat ?? 0)} a payment, ${satText(wallet.policy.dayMsat ?? 0)} a day, at ${wallet.policy.hosts.allow.join(", ")} only`,
     );
+    const funded = system.payer === "spark" ? await fundWallet(system, wallet.walletId, FUNDING_SATS) : null;
+    if (funded !== null)
+      out.line(
+        "funding",
+        `an invoice of the wallet was paid from outside: ${satText(funded.spendableMsat)} in it after ${Math.round(funded.ms)} ms`,
+      );
     out.blank();
     const purchase = await firstPurchase(api, wallet.key, new URL("/joke", sellerUrl).href, out);
     out.document({
       ok: true,
       network: system.kind,
-      real: whatIsReal(system.kind),
+      payer: system.payer,
+      real: whatIsReal(system),
       url: api.url,
       walletId: wallet.walletId,
       readyMs: Math.round(system.readyMs),
+      funded: funded === null ? null : { spendableMsat: funded.spendableMsat, ms: Math.round(funded.ms) },
       ...purchase,
     });
     out.blank();

@@ -59,7 +59,7 @@ describe("the executor", () => {
     expect(await executor.pay(again(first, { operationId: randomUUID() }))).toEqual(paid);
     const stranger = again(first, { operationId: randomUUID(), walletId: "w2" });
     expect(await executor.pay(stranger)).toEqual(REFUSED);
-    expect(await executor.lookup({ ...ref(stranger), operationId: randomUUID() })).toEqual({ kind: "never_seen" });
+    expect(await executor.lookup({ ...ref(stranger), operationId: randomUUID() })).toEqual({ kind: "never_seen", asOf: ports.now() });
     expect(node.ledger()).toMatchObject({ attempts: 1, payments: [{ settlements: 1, repeats: 0 }] });
   });
 
@@ -98,6 +98,25 @@ describe("the executor", () => {
     const real = order();
     expect(await executor.pay({ ...real, ...wrong })).toEqual(REFUSED);
     expect(node.ledger().attempts).toBe(0);
+  });
+
+  it("invariant 4: `never_seen` is as of when the node was asked, however long it takes to answer", async () => {
+    const { promise, resolve } = Promise.withResolvers<{ readonly kind: "never_initiated" }>();
+    const slow = createExecutor(
+      {
+        network: "regtest",
+        lookup: () => promise,
+        pay: (payment) => node.pay(payment),
+        spendableMsat: () => node.spendableMsat(),
+        receive: (invoice) => node.receive(invoice),
+      },
+      ports,
+    );
+    const asked = ports.now();
+    const answer = slow.lookup(ref(order()));
+    ports.advance(5000);
+    resolve({ kind: "never_initiated" });
+    expect(await answer).toEqual({ kind: "never_seen", asOf: asked });
   });
 
   it("a fence set before the order arrives refuses it, now and later", async () => {
@@ -146,7 +165,7 @@ describe("the executor", () => {
     const old = order();
     const paid = await executor.pay(old);
     const unsent = order();
-    expect(await executor.lookup({ ...ref(order()), epoch: 2 })).toEqual({ kind: "never_seen" });
+    expect(await executor.lookup({ ...ref(order()), epoch: 2 })).toEqual({ kind: "never_seen", asOf: ports.now() });
     expect(await executor.pay(unsent)).toEqual({ kind: "failed", code: "spender_superseded", definite: true });
     expect(await executor.pay(old)).toEqual({ kind: "unknown", reason: "spender_superseded" });
     expect(await executor.lookup(ref(old))).toEqual({ kind: "unknown", reason: "spender_superseded" });

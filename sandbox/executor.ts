@@ -76,9 +76,14 @@ export function createExecutor(node: LightningNode, ports: Pick<SandboxPorts, "n
     return outcome;
   }
 
+  /** As of now, and not of when the node answers: an order may arrive in between. */
+  const neverSeen = (): PaymentOutcome => ({ kind: "never_seen", asOf: ports.now() });
+
   async function ask(paymentHash: string): Promise<PaymentOutcome> {
+    const asked = neverSeen();
     try {
-      return outcomeOf(await node.lookup(paymentHash), paymentHash);
+      const payment = await node.lookup(paymentHash);
+      return payment.kind === "never_initiated" ? asked : outcomeOf(payment, paymentHash);
     } catch {
       return unknown("node_unreachable");
     }
@@ -157,7 +162,7 @@ export function createExecutor(node: LightningNode, ports: Pick<SandboxPorts, "n
         return current(known);
       }
       // Not seen since this process began. Unless somebody else's operation owns the hash, the node's record is this operation's.
-      return owners.has(operation.paymentHash) ? { kind: "never_seen" } : within(ask(operation.paymentHash));
+      return owners.has(operation.paymentHash) ? neverSeen() : within(ask(operation.paymentHash));
     },
 
     async cancel(operation) {
@@ -175,7 +180,7 @@ export function createExecutor(node: LightningNode, ports: Pick<SandboxPorts, "n
       };
       operations.set(key(operation), fence);
       // Owned by another operation: then whatever the node knows of this hash is not about this one.
-      const before: PaymentOutcome = owners.has(operation.paymentHash) ? { kind: "never_seen" } : await within(ask(operation.paymentHash));
+      const before = owners.has(operation.paymentHash) ? neverSeen() : await within(ask(operation.paymentHash));
       if (before.kind !== "never_seen" && before.kind !== "failed") {
         record(fence, before);
         return "cannot_fence";
@@ -221,7 +226,7 @@ function isWhatItSays(order: PaymentOrder, network: Network): boolean {
   );
 }
 
-function outcomeOf(payment: NodePayment, paymentHash: string): PaymentOutcome {
+function outcomeOf(payment: Exclude<NodePayment, { kind: "never_initiated" }>, paymentHash: string): PaymentOutcome {
   switch (payment.kind) {
     case "settled":
       return {
@@ -235,7 +240,5 @@ function outcomeOf(payment: NodePayment, paymentHash: string): PaymentOutcome {
       return failed(payment.code);
     case "in_flight":
       return PENDING;
-    case "never_initiated":
-      return { kind: "never_seen" };
   }
 }

@@ -1,19 +1,25 @@
-/** `npm run sandbox [-- --port N] [--json]`: the sandbox, up until SIGINT or SIGTERM. With `--port N` seller, executor and admin take N, N+1 and N+2. */
+/** `npm run sandbox [-- --port N] [--json]`: the sandbox, up until SIGINT or SIGTERM. With `--port N` seller, executor and admin take N, N+1 and N+2, and the Spark network of `--spark` N+3. */
 import { parseArgs } from "node:util";
 import { SERVICES } from "./services.ts";
 import { startSandbox, type Sandbox } from "./server.ts";
 
-const USAGE = "usage: npm run sandbox -- [--port N] [--seed TEXT] [--latency MS] [--json]";
+const USAGE = "usage: npm run sandbox -- [--port N] [--seed TEXT] [--latency MS] [--spark] [--json]";
 
-function readFlags(): { port: number; seed: string | undefined; latencyMs: number; json: boolean } | null {
+function readFlags(): { port: number; seed: string | undefined; latencyMs: number; spark: boolean; json: boolean } | null {
   try {
     const { values } = parseArgs({
-      options: { port: { type: "string" }, seed: { type: "string" }, latency: { type: "string" }, json: { type: "boolean" } },
+      options: {
+        port: { type: "string" },
+        seed: { type: "string" },
+        latency: { type: "string" },
+        spark: { type: "boolean" },
+        json: { type: "boolean" },
+      },
     });
     const port = Number(values.port ?? 0);
     const latencyMs = Number(values.latency ?? 0);
-    if (!Number.isInteger(port) || port < 0 || port > 65_533 || !Number.isSafeInteger(latencyMs) || latencyMs < 0) return null;
-    return { port, seed: values.seed, latencyMs, json: values.json ?? false };
+    if (!Number.isInteger(port) || port < 0 || port > 65_532 || !Number.isSafeInteger(latencyMs) || latencyMs < 0) return null;
+    return { port, seed: values.seed, latencyMs, spark: values.spark ?? false, json: values.json ?? false };
   } catch {
     return null;
   }
@@ -21,9 +27,15 @@ function readFlags(): { port: number; seed: string | undefined; latencyMs: numbe
 
 function print(sandbox: Sandbox, json: boolean): void {
   const { sellerUrl, executorUrl, executorToken, adminUrl } = sandbox;
+  const spark = sandbox.spark && {
+    url: sandbox.spark.url,
+    network: sandbox.spark.networkAt(),
+    adminUrl: sandbox.spark.adminUrl,
+    adminToken: sandbox.spark.adminToken,
+  };
   if (json) {
     console.log(
-      JSON.stringify({ network: "regtest", sellerUrl, executorUrl, executorToken, adminUrl, pid: process.pid, services: SERVICES }),
+      JSON.stringify({ network: "regtest", sellerUrl, executorUrl, executorToken, adminUrl, spark, pid: process.pid, services: SERVICES }),
     );
     return;
   }
@@ -34,6 +46,12 @@ function print(sandbox: Sandbox, json: boolean): void {
       `  seller    ${sellerUrl}    ${prices}`,
       `  executor  ${executorUrl}    bearer token ${executorToken} (worthless outside this process)`,
       `  admin     ${adminUrl}    GET /ledger, POST /faults, POST /release`,
+      ...(spark === null
+        ? []
+        : [
+            `  spark     ${spark.url}    admin ${spark.adminUrl}, bearer token ${spark.adminToken}`,
+            `            SPARK_NETWORK_CONFIG=${JSON.stringify(spark.network)}`,
+          ]),
       "Ctrl-C stops it.",
     ].join("\n"),
   );
@@ -45,7 +63,7 @@ async function main(): Promise<number> {
     console.error(USAGE);
     return 2;
   }
-  const [executorPort, adminPort] = flags.port === 0 ? [0, 0] : [flags.port + 1, flags.port + 2];
+  const [executorPort, adminPort, sparkPort] = flags.port === 0 ? [0, 0, 0] : [flags.port + 1, flags.port + 2, flags.port + 3];
   let sandbox: Sandbox;
   try {
     sandbox = await startSandbox({
@@ -53,13 +71,14 @@ async function main(): Promise<number> {
       executorPort,
       adminPort,
       latencyMs: flags.latencyMs,
+      ...(flags.spark ? { spark: { checks: "full" as const, port: sparkPort } } : {}),
       ...(flags.seed === undefined ? {} : { seed: flags.seed }),
     });
   } catch (error) {
     const inUse = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
     console.error(
       inUse
-        ? `A port from ${flags.port} to ${adminPort} is in use; choose another with --port, or leave it out for free ones.`
+        ? `A port from ${flags.port} to ${flags.spark ? sparkPort : adminPort} is in use; choose another with --port, or leave it out for free ones.`
         : `The sandbox did not start: ${String(error)}`,
     );
     return 1;

@@ -1,6 +1,6 @@
 /**
- * The outside world on one machine: a seller (L402 gateway), a Lightning node and an executor in one process, each server on
- * its own loopback port. No real money moves; the invoices and their signatures are real.
+ * The outside world on one machine: a seller (L402 gateway), a Lightning node, an executor and, where asked for, a Spark network whose SSP
+ * pays with that same node. All in one process, each server on its own loopback port. No real money moves; invoices and signatures are real.
  */
 import { ZERO, sats, type Msat } from "../lightning/msat.ts";
 import { adminHandler } from "./admin.ts";
@@ -10,6 +10,7 @@ import { headerLines, listenOnLoopback, readBody, sendResponse } from "./http-se
 import type { Ledger } from "./ledger.ts";
 import { SimulatedNode } from "./node.ts";
 import { realPorts, seededRandom, type SandboxPorts } from "./ports.ts";
+import type { SparkChecks, SparkWorld } from "./spark-world.ts";
 
 export interface SandboxOptions {
   /** The seller's port; 0 or left out for a free one. */
@@ -32,6 +33,8 @@ export interface SandboxOptions {
   /** The executor answers `pending` after this many ms. */
   readonly answerWithinMs?: number;
   readonly executorToken?: string;
+  /** A Spark network too, whose SSP's Lightning node is this sandbox's. */
+  readonly spark?: { readonly checks: SparkChecks; readonly port?: number };
 }
 
 /** What the simulated world and the regtest one have in common. */
@@ -39,7 +42,9 @@ export interface PaymentWorld {
   readonly sellerUrl: string;
   readonly executorUrl: string;
   readonly executorToken: string;
-  /** What the payer's node did. */
+  /** null where none was asked for. */
+  readonly spark: SparkWorld | null;
+  /** What the payer's node did: the executor's, and the SSP's. */
   ledger(): Promise<Ledger>;
   close(): Promise<void>;
 }
@@ -116,11 +121,14 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       options.adminPort ?? 0,
     );
     open.push(admin);
+    const spark = options.spark === undefined ? null : await sparkOver(node, ports, options.spark);
+    if (spark !== null) open.push(spark);
     return {
       sellerUrl: seller.url,
       executorUrl: executor.url,
       executorToken: executor.token,
       adminUrl: admin.url,
+      spark,
       node,
       gateway,
       ledger: () => Promise.resolve(node.ledger()),
@@ -132,4 +140,15 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     await close();
     throw error;
   }
+}
+
+/** Loaded only where it is wanted: the curve's arithmetic is most of what it weighs. */
+async function sparkOver(
+  node: SimulatedNode,
+  ports: SandboxPorts,
+  options: { readonly checks: SparkChecks; readonly port?: number },
+): Promise<SparkWorld> {
+  const [{ startSparkWorld }, { SimulatedLeg }] = await Promise.all([import("./spark-world.ts"), import("./spark/simulated-leg.ts")]);
+  const leg = new SimulatedLeg(node, ports);
+  return startSparkWorld({ ports, leg, payInvoice: (bolt11, amountSats) => leg.payInvoice(bolt11, amountSats), ...options });
 }

@@ -52,7 +52,7 @@ export const SERVICES: readonly Service[] = [
   },
   { name: "free", path: "/free", pathRegexp: "^/free$", auth: "off", priceSats: 1 },
   { name: "cheap", path: "/cheap", pathRegexp: "^/cheap(/.*)?$", auth: "on", priceSats: 1 },
-  { name: "short", path: "/short", pathRegexp: "^/short$", auth: "on", priceSats: 5, timeoutSeconds: 2 },
+  { name: "short", path: "/short", pathRegexp: "^/short$", auth: "on", priceSats: 5, timeoutSeconds: 5 },
   {
     name: "limited",
     path: "/limited",

@@ -7,6 +7,7 @@ import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { Network } from "../lightning/bolt11.ts";
 import { canonicalJson } from "../lightning/jcs.ts";
 import type { Backend } from "../lightning/payer.ts";
+import { isSparkNetwork, parseSparkNetwork, type SparkNetwork } from "../lightning/spark-network.ts";
 
 /** Equal to package.json and wrangler.toml; a test compares them, since a Worker cannot ask for either. */
 export const VERSION = "0.1.0";
@@ -24,6 +25,12 @@ export interface ExecutorConfig {
   readonly timeoutMs: number;
 }
 
+export interface SparkConfig {
+  /** Other operators than those the SDK knows; never on mainnet. */
+  readonly operators: SparkNetwork | null;
+  readonly apiKey: string | null;
+}
+
 export interface Config {
   readonly network: Network;
   readonly backend: Backend;
@@ -32,6 +39,7 @@ export interface Config {
   /** `host:port`; empty in production. */
   readonly localHosts: readonly string[];
   readonly executor: ExecutorConfig | null;
+  readonly spark: SparkConfig;
   readonly requestMaxBytes: number;
   /** Where people reach this Worker, without a trailing slash; null: where the request says that it came in. */
   readonly publicUrl: string | null;
@@ -49,6 +57,8 @@ export interface ConfigSource {
   readonly OA_LIGHTNING_WALLET_EXECUTOR_BASE_URL?: unknown;
   readonly OA_LIGHTNING_WALLET_EXECUTOR_AUTH_TOKEN?: unknown;
   readonly OA_LIGHTNING_WALLET_EXECUTOR_TIMEOUT_MS?: unknown;
+  readonly SPARK_NETWORK_CONFIG?: unknown;
+  readonly BREEZ_API_KEY?: unknown;
   readonly REQUEST_MAX_BYTES?: unknown;
   readonly LIGHTNING_PUBLIC_URL?: unknown;
   readonly LIGHTNING_OPERATOR_KEY_SHA256?: unknown;
@@ -83,6 +93,7 @@ function read(env: ConfigSource): Config {
   if (localHosts.length > 0 && network === "mainnet")
     throw new Fault("LIGHTNING_LOCAL_HOSTS is for local development and is refused on mainnet");
   const executor = readExecutor(env);
+  const spark = readSpark(env, network, backend);
   const requestMaxBytes = integer("REQUEST_MAX_BYTES", env.REQUEST_MAX_BYTES, 1024, 33_554_432, DEFAULT_REQUEST_MAX_BYTES);
   const publicUrl = readPublicUrl(env.LIGHTNING_PUBLIC_URL);
   const rootKeyHash = optional("LIGHTNING_OPERATOR_KEY_SHA256", env.LIGHTNING_OPERATOR_KEY_SHA256);
@@ -93,6 +104,7 @@ function read(env: ConfigSource): Config {
     backend,
     localHosts,
     executor: executor === null ? null : { baseUrl: executor.baseUrl, timeoutMs: executor.timeoutMs },
+    spark: spark.operators === null ? null : JSON.stringify(spark.operators),
     requestMaxBytes,
     publicUrl,
     version: VERSION,
@@ -104,11 +116,25 @@ function read(env: ConfigSource): Config {
     topology: backend === "spark-wasm" ? "A" : "B",
     localHosts,
     executor,
+    spark,
     requestMaxBytes,
     publicUrl,
     rootKeyHash,
     configHash,
   };
+}
+
+/** Whoever names the operators holds the money: on mainnet only the SDK's own list will do. */
+function readSpark(env: ConfigSource, network: Network, backend: Backend): SparkConfig {
+  const text = optional("SPARK_NETWORK_CONFIG", env.SPARK_NETWORK_CONFIG);
+  const apiKey = optional("BREEZ_API_KEY", env.BREEZ_API_KEY);
+  if (text !== null && network === "mainnet") throw new Fault("SPARK_NETWORK_CONFIG is for test networks and is refused on mainnet");
+  if (backend === "spark-wasm" && !isSparkNetwork(network))
+    throw new Fault("WALLET_BACKEND spark-wasm needs LIGHTNING_NETWORK mainnet or regtest");
+  if (text === null) return { operators: null, apiKey };
+  const read = parseSparkNetwork(text);
+  if (!read.ok) throw new Fault(`SPARK_NETWORK_CONFIG ${read.detail}`);
+  return { operators: read.network, apiKey };
 }
 
 function readExecutor(env: ConfigSource): ExecutorConfig | null {

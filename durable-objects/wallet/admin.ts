@@ -11,6 +11,7 @@ import { awaits } from "../../lightning/purchase.ts";
 import type { BudgetView, KeyView, Result, WalletStatus } from "../../lightning/wallet-admin.ts";
 import type { Auth, PurchaseView } from "../../lightning/wallet-api.ts";
 import type { PurchaseRow } from "./journal.ts";
+import { maintainSoon } from "./maintain.ts";
 import { MIGRATIONS } from "./schema.ts";
 import type { Vault } from "./vault.ts";
 
@@ -57,6 +58,7 @@ export async function create(
         kekVersion,
         record.createdAt,
       );
+      maintainSoon(vault);
     });
     return ok({ created: true });
   } catch (error) {
@@ -199,7 +201,11 @@ export function revokeKey(vault: Vault, keyId: string): Result<KeyView> {
 
 export function setState(vault: Vault, state: "active" | "disabled"): Result<null> {
   if (vault.wallet() === null) return no("not_found", "no such wallet");
-  vault.transact(() => vault.config.setState(state, null));
+  vault.transact(() => {
+    vault.config.setState(state, null);
+    if (state === "active") maintainSoon(vault);
+  });
+  if (state === "disabled") vault.forgetPayer();
   return ok(null);
 }
 

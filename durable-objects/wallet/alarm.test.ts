@@ -42,6 +42,9 @@ describe("the alarm", () => {
     await rig.begin();
     rig.sql.alarm = null;
     rig.crash();
+    // First the snapshot that tells the control plane of the open row, then the row itself.
+    expect(rig.sql.alarm).toBe(START + TIMING.outboxDelay);
+    await rig.runAlarms(TIMING.outboxDelay);
     expect(rig.sql.alarm).toBe(START + payDeadline + grace);
     rig.sql.alarm = null;
     await rig.advance(3_600_000);

@@ -3,10 +3,14 @@
  * control plane. Re-arms before it works, takes a bounded batch, and never throws (invariant 4): an alarm that throws six times is dropped.
  */
 import { expire } from "./approvals.ts";
-import { within, release, settleBlock } from "./send.ts";
+import { inTime } from "./in-time.ts";
+import { maintain } from "./maintain.ts";
+import { resume } from "./resume.ts";
+import { isNever, within, release, settleBlock } from "./send.ts";
 import { reseal } from "./reseal.ts";
 import { retain } from "./retain.ts";
 import { unfulfilled } from "./deliver.ts";
+import type { OperationRef, PaymentOutcome } from "../../lightning/payer.ts";
 import type { PurchaseRow } from "./journal.ts";
 import type { Vault } from "./vault.ts";
 
@@ -30,6 +34,7 @@ export async function alarm(vault: Vault): Promise<void> {
       await outbox(vault);
       await reseal(vault);
       retain(vault);
+      await maintain(vault);
       pause = visited.every(Boolean) ? 1 : AFTER_FAULT;
     }
   } catch (error) {
@@ -68,15 +73,31 @@ async function ask(vault: Vault, row: PurchaseRow): Promise<void> {
     vault.transact(() => vault.journal.postpone(row, later));
     return;
   }
-  const call = vault.ports.payer.lookup({
+  const operation: OperationRef = {
     walletId: wallet.wallet_id,
     epoch: wallet.epoch,
     operationId: payment.operation_id,
     paymentHash: payment.payment_hash,
-  });
-  const outcome = await within(vault, vault.timing.lookupDeadline, call);
+  };
+  // Not under the payer's four slots: orders that hang hold those for 30 s, and what has become of them is asked here. At most a batch at once.
+  const call = vault.ports.payer.lookup(operation);
+  const heard = await within(vault, vault.timing.lookupDeadline, call);
+  // Our own call may still bring the order: then there is nothing to fence off.
+  const early = heard.kind === "never_seen" && !isNever(vault, payment, heard, asked) && !vault.flights.isCalling(row.id);
+  const outcome = early && (await isFenced(vault, operation)) ? NEVER_SENT : heard;
   await vault.ready();
   vault.transact(() => settleBlock(vault, row.id, outcome, asked));
+  if (outcome.kind === "pending" && outcome.resumable === true) void resume(vault, row.id);
+}
+
+/** Behind a fence an order is refused for ever, however late it comes: as good as the payer's own "failed". */
+const NEVER_SENT: PaymentOutcome = { kind: "failed", code: "payment_failed", definite: true };
+
+/** Only a plain yes is a fence; a lost answer is asked for again with the next lookup, and the fence, if there is one, is found standing. */
+async function isFenced(vault: Vault, operation: OperationRef): Promise<boolean> {
+  const { payer } = vault.ports;
+  const word = await inTime(vault.ports, vault.timing.lookupDeadline, () => payer.cancel(operation), "cannot_fence");
+  return word === "fenced";
 }
 
 function leaseEnded(vault: Vault, purchaseId: string): void {
@@ -85,6 +106,7 @@ function leaseEnded(vault: Vault, purchaseId: string): void {
   if (row === null || row.due_at === null || row.due_at > vault.clock.now()) return;
   switch (row.state) {
     case "opened":
+      // No receipt (invariant 14): nothing was decided here. Who was told to wait for another's payment finds that one's receipts.
       journal.move(row, "abandon", null);
       return;
     case "quoted":
@@ -113,6 +135,8 @@ async function outbox(vault: Vault): Promise<void> {
   const wallet = vault.wallet();
   if (job === null || wallet === null || job.at > vault.clock.now()) return;
   const page = vault.receipts.page(vault.receipts.acknowledged(), OUTBOX_PAGE, null);
+  const openRows = (): boolean => vault.journal.openPayments() > 0;
+  let toldOpen = false;
   const timer = vault.ports.clock.timer(vault.timing.controlDeadline);
   let acknowledged: number | null = null;
   try {
@@ -121,6 +145,7 @@ async function outbox(vault: Vault): Promise<void> {
         page.length === 0
           ? { acknowledged: vault.receipts.acknowledged() }
           : await vault.ports.control.ingestReceipts(wallet.wallet_id, page);
+      toldOpen = openRows();
       await vault.ports.control.putSnapshot({
         walletId: wallet.wallet_id,
         at: vault.clock.now(),
@@ -141,10 +166,11 @@ async function outbox(vault: Vault): Promise<void> {
     // What it says it holds is where the next page begins: less than it once said, if it was restored from a backup.
     const held = acknowledged === null ? null : Math.min(acknowledged, vault.receipts.count());
     if (held !== null) vault.receipts.acknowledge(held);
-    if (held !== null && held === vault.receipts.count()) {
+    if (held !== null && held === vault.receipts.count() && toldOpen === openRows()) {
       vault.journal.unschedule("outbox");
       vault.outboxEmptied();
-    } else if (held !== null && held > before) vault.journal.schedule("outbox", now + vault.timing.outboxDelay);
+    } else if (held !== null && (held > before || held === vault.receipts.count()))
+      vault.journal.schedule("outbox", now + vault.timing.outboxDelay);
     // Not reached, or it took nothing: later and later.
     else
       vault.journal.schedule(

@@ -17,6 +17,7 @@ import { alarm } from "./alarm.ts";
 import { conclude, delivered } from "./deliver.ts";
 import { open } from "./open.ts";
 import { pay, quote } from "./pay.ts";
+import { facts, sealing } from "./payer-seams.ts";
 import { TIMING, type Timing, type WalletPorts } from "./ports.ts";
 import { Vault } from "./vault.ts";
 
@@ -33,6 +34,10 @@ export class WalletCore implements WalletPort, WalletAdmin, WalletApprovals, Wal
   conclude = (auth: Auth, purchaseId: string, conclusion: Conclusion) => conclude(this.#vault, auth, purchaseId, conclusion);
   delivered = (auth: Auth, deliveries: readonly Delivery[]) => delivered(this.#vault, auth, deliveries);
   alarm = () => alarm(this.#vault);
+
+  /** For a payer in the same object, and for nobody else: these two never cross the object's border. */
+  sealing = () => sealing(this.#vault);
+  facts = () => facts(this.#vault);
 
   create = (record: WalletRecord, envelope: Envelope, policy: Policy) => admin.create(this.#vault, record, envelope, policy);
   status = () => admin.status(this.#vault);

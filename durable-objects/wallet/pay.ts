@@ -16,6 +16,7 @@ import { refused } from "./deliver.ts";
 import { follow, landed, type Follow } from "./follow.ts";
 import type { PurchaseRow } from "./journal.ts";
 import { mayShare, pathScope, refusal } from "./open.ts";
+import { sealSecret } from "./payment-secret.ts";
 import { send } from "./send.ts";
 import type { Vault } from "./vault.ts";
 
@@ -117,7 +118,6 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
     Math.min(now + vault.timing.reserveLease, offer.expiresAt),
   );
   if (grantId !== null) useGrant(vault, grantId, row.id);
-  const secret = new TextEncoder().encode(JSON.stringify({ scheme: offer.scheme, token: offer.token, invoice: offer.invoice }));
   journal.reserve(
     reserved,
     {
@@ -138,7 +138,7 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
       expires_at: offer.expiresAt,
       binding: offer.binding,
       valid_until: offer.validUntil,
-      sealed: vault.ports.sealer.seal(vault.key(), vault.nonce(), `payment:${row.id}`, secret),
+      sealed: sealSecret(vault, row.id, { scheme: offer.scheme, token: offer.token, invoice: offer.invoice }),
     },
     flight,
   );

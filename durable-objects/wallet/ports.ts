@@ -71,6 +71,11 @@ export interface Timing {
   /** "Never seen" is final only when asked this long after the order's deadline. */
   readonly grace: number;
   readonly lookupDeadline: number;
+  /** How long a payer may take to make itself ready; nothing has been sent then. */
+  readonly prepareDeadline: number;
+  /** Between the end of a payment and the payer's housekeeping. */
+  readonly maintainDelay: number;
+  readonly maintainDeadline: number;
   /** How long a purchase may wait for its Worker. */
   readonly openLease: number;
   /** How long a reservation may wait to be sent. */
@@ -95,6 +100,9 @@ export const TIMING: Timing = {
   payDeadline: 30_000,
   grace: 5_000,
   lookupDeadline: 10_000,
+  prepareDeadline: 10_000,
+  maintainDelay: 5_000,
+  maintainDeadline: 30_000,
   openLease: 180_000,
   reserveLease: 60_000,
   paidLease: 180_000,

@@ -16,6 +16,9 @@ export interface HeldKey {
 export interface Progress {
   readonly payment_after: string;
   readonly credential_after: string;
+  /** Place of the Spark table in SPARK_SEALED, and the last row of it that was looked at. */
+  readonly spark_table: number;
+  readonly spark_after: number;
   /** Rows of this pass that did not open. */
   readonly skipped: number;
   /** The same of the last whole pass. */
@@ -63,21 +66,29 @@ export function replaceKey(sql: Sql, before: HeldKey, next: Omit<HeldKey, "curre
 }
 
 export function progress(sql: Sql): Progress | null {
-  return sql.rows<Progress>("SELECT payment_after, credential_after, skipped, unreadable FROM reseal WHERE only = 1")[0] ?? null;
+  return (
+    sql.rows<Progress>(
+      "SELECT payment_after, credential_after, spark_table, spark_after, skipped, unreadable FROM reseal WHERE only = 1",
+    )[0] ?? null
+  );
 }
 
 export function saveProgress(sql: Sql, next: Progress): void {
   sql.rows(
-    "UPDATE reseal SET payment_after = ?, credential_after = ?, skipped = ?, unreadable = ? WHERE only = 1",
+    "UPDATE reseal SET payment_after = ?, credential_after = ?, spark_table = ?, spark_after = ?, skipped = ?, unreadable = ? WHERE only = 1",
     next.payment_after,
     next.credential_after,
+    next.spark_table,
+    next.spark_after,
     next.skipped,
     next.unreadable,
   );
 }
 
 function restart(sql: Sql): void {
-  sql.rows("INSERT INTO reseal (only) VALUES (1) ON CONFLICT (only) DO UPDATE SET payment_after = '', credential_after = '', skipped = 0");
+  sql.rows(
+    "INSERT INTO reseal (only) VALUES (1) ON CONFLICT (only) DO UPDATE SET payment_after = '', credential_after = '', spark_table = 0, spark_after = 0, skipped = 0",
+  );
 }
 
 /** Nothing is sealed with a former key any more. */

@@ -4,18 +4,21 @@
  * A row that does not open with the key it names is left as it is, and so are the former keys: nothing that may still be read is given up.
  */
 import { sealedKeyId } from "../../lightning/seal.ts";
+import { sealedSparkRows } from "../spark/sealed-rows.ts";
 import { credentialContext } from "./credentials.ts";
 import { dropFormer, progress, saveProgress } from "./record-keys.ts";
 import type { Vault } from "./vault.ts";
 
 export const JOB = "reseal";
-/** Rows of each table in one transaction: a few milliseconds. */
+/** Rows of each kind (payments, credentials, what Spark keeps) in one transaction: a few milliseconds. */
 const BATCH = 200;
 
 interface Sealed {
   readonly id: string;
-  readonly origin: string;
   readonly sealed: Uint8Array;
+}
+interface SealedCredential extends Sealed {
+  readonly origin: string;
 }
 
 /** Runs when due. Call inside no transaction, with the vault ready. */
@@ -38,11 +41,11 @@ function batch(vault: Vault, tries: number): boolean {
     return false;
   }
   const payments = sql.rows<Sealed>(
-    "SELECT purchase_id AS id, origin, sealed FROM payment WHERE purchase_id > ? ORDER BY purchase_id LIMIT ?",
+    "SELECT purchase_id AS id, sealed FROM payment WHERE purchase_id > ? ORDER BY purchase_id LIMIT ?",
     at.payment_after,
     BATCH,
   );
-  const credentials = sql.rows<Sealed>(
+  const credentials = sql.rows<SealedCredential>(
     "SELECT id, origin, sealed FROM credential WHERE id > ? ORDER BY id LIMIT ?",
     at.credential_after,
     BATCH,
@@ -51,10 +54,14 @@ function batch(vault: Vault, tries: number): boolean {
   for (const row of payments) if (!anew(vault, row, `payment:${row.id}`, "UPDATE payment SET sealed = ? WHERE purchase_id = ?")) skipped++;
   for (const row of credentials)
     if (!anew(vault, row, credentialContext(row.id, row.origin), "UPDATE credential SET sealed = ? WHERE id = ?")) skipped++;
-  if (payments.length === BATCH || credentials.length === BATCH) {
+  const spark = sealedSparkRows(sql, { table: at.spark_table, after: at.spark_after }, BATCH);
+  for (const row of spark.rows) if (!anew(vault, row, row.context, row.update)) skipped++;
+  if (payments.length === BATCH || credentials.length === BATCH || spark.rows.length === BATCH) {
     saveProgress(sql, {
       payment_after: payments.at(-1)?.id ?? at.payment_after,
       credential_after: credentials.at(-1)?.id ?? at.credential_after,
+      spark_table: spark.reached.table,
+      spark_after: spark.reached.after,
       skipped,
       unreadable: at.unreadable,
     });
@@ -67,13 +74,13 @@ function batch(vault: Vault, tries: number): boolean {
     return true;
   }
   vault.ports.log("reseal_incomplete", { unreadable: skipped });
-  saveProgress(sql, { payment_after: "", credential_after: "", skipped: 0, unreadable: skipped });
+  saveProgress(sql, { payment_after: "", credential_after: "", spark_table: 0, spark_after: 0, skipped: 0, unreadable: skipped });
   vault.journal.schedule(JOB, now + vault.timing.retryMost, tries + 1);
   return false;
 }
 
 /** @returns false when the row does not open */
-function anew(vault: Vault, row: Sealed, context: string, update: string): boolean {
+function anew(vault: Vault, row: { readonly id: string | number; readonly sealed: Uint8Array }, context: string, update: string): boolean {
   // Retention has emptied it: there is nothing left to seal.
   if (row.sealed.length === 0) return true;
   const current = vault.key();

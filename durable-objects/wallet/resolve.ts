@@ -4,6 +4,7 @@ import { isOpenPayment } from "../../lightning/purchase.ts";
 import type { Result } from "../../lightning/wallet-admin.ts";
 import type { PurchaseView } from "../../lightning/wallet-api.ts";
 import { purchase } from "./admin.ts";
+import { openSecret } from "./payment-secret.ts";
 import { release, settleBlock } from "./send.ts";
 import type { Vault } from "./vault.ts";
 
@@ -39,6 +40,8 @@ export async function resolve(
       return { ok: true, value: null };
     }
     if (preimage !== null) {
+      if (openSecret(vault, payment) === null)
+        return no("envelope_unopenable", "this payment's token cannot be opened: without it only `failed`, or `paid` without the preimage");
       settleBlock(
         vault,
         purchaseId,

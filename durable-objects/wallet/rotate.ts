@@ -48,6 +48,8 @@ export async function rotate(vault: Vault, what: Rotation): Promise<Result<Walle
   if (notReady === "not_found") return no("not_found", "no such wallet");
   if (notReady !== null) return no("envelope_unopenable", "the record key cannot be opened");
   const done = await turn(vault, what);
+  // What the payer has opened with the former keys goes, even if only a part of them could be replaced.
+  vault.forgetPayer();
   return done.ok ? custody(vault) : done;
 }
 

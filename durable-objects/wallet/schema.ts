@@ -1,6 +1,8 @@
 /** The Wallet's tables. Who writes and who reads each stands in ../storage-schema.md. Amounts are msat, instants epoch ms. */
 import { STATES } from "../../lightning/purchase.ts";
 import type { Migration } from "../sql.ts";
+import { SPARK_PAYER_SCHEMA } from "../spark/payer-schema.ts";
+import { SPARK_SCHEMA } from "../spark/schema.ts";
 
 const MSAT = (column: string): string => `CHECK (${column} >= 0 AND ${column} <= 9007199254740991)`;
 const states = STATES.map((state) => `'${state}'`).join(",");
@@ -122,6 +124,14 @@ CREATE TABLE reseal (
   only INTEGER PRIMARY KEY CHECK (only = 1), payment_after TEXT NOT NULL DEFAULT '', credential_after TEXT NOT NULL DEFAULT '',
   skipped INTEGER NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+`,
+  },
+  {
+    version: 4,
+    name: "spark",
+    script: `${SPARK_SCHEMA}${SPARK_PAYER_SCHEMA}
+ALTER TABLE reseal ADD COLUMN spark_table INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE reseal ADD COLUMN spark_after INTEGER NOT NULL DEFAULT 0;
 `,
   },
 ];

@@ -8,12 +8,19 @@ import type { Timing, WalletPorts } from "./ports.ts";
 export class Security {
   readonly #ports: Pick<WalletPorts, "control" | "clock">;
   readonly #timing: Timing;
+  readonly #onLearned: (now: SecurityState, before: SecurityState | null) => void;
   #known: { readonly state: SecurityState; readonly askedAt: number } | null = null;
   #asking: Promise<void> | null = null;
 
-  constructor(ports: Pick<WalletPorts, "control" | "clock">, timing: Timing) {
+  /** @param onLearned told of every answer that is taken, and of what was known before it */
+  constructor(
+    ports: Pick<WalletPorts, "control" | "clock">,
+    timing: Timing,
+    onLearned: (now: SecurityState, before: SecurityState | null) => void,
+  ) {
     this.#ports = ports;
     this.#timing = timing;
+    this.#onLearned = onLearned;
   }
 
   /** The state as it may be relied on at this instant, without waiting; null when there is none fresh enough. */
@@ -53,7 +60,9 @@ export class Security {
       const answer = await Promise.race([this.#ports.control.security(walletId), timer.done.then(() => null)]);
       if (answer === null) return;
       if (this.#known !== null && answer.version < this.#known.state.version) return;
+      const before = this.#known?.state ?? null;
       this.#known = { state: answer, askedAt };
+      this.#onLearned(answer, before);
     } catch {
       // Unreadable is the same as absent: `current` goes stale and denies.
     } finally {

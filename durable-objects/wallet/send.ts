@@ -5,45 +5,60 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
-import { checkSwitches } from "../../lightning/decide.ts";
-import type { Code } from "../../lightning/errors.ts";
+import { ERRORS, type Code } from "../../lightning/errors.ts";
 import { add, type Msat } from "../../lightning/msat.ts";
 import type { PaymentOrder, PaymentOutcome } from "../../lightning/payer.ts";
 import { isOpenPayment } from "../../lightning/purchase.ts";
 import type { PaymentRow, PurchaseRow } from "./journal.ts";
+import { maintainSoon } from "./maintain.ts";
+import { order as orderOf, stop } from "./order.ts";
+import { openSecret } from "./payment-secret.ts";
+import { prepare } from "./prepare.ts";
 import type { Vault } from "./vault.ts";
 
 /** Sends one reserved payment and records the outcome. Never throws: what it cannot finish, the alarm finds. */
 export async function send(vault: Vault, purchaseId: string, bolt11: string): Promise<void> {
+  await inHand(vault, purchaseId, async () => {
+    await vault.security.refresh(vault.wallet()?.wallet_id ?? "");
+    const unready = await prepare(vault, purchaseId, bolt11);
+    if (unready !== null) return vault.transact(() => callOff(vault, purchaseId, unready));
+    const order = vault.transact(() => sendBlock(vault, purchaseId, bolt11));
+    // Stopped while the payer made itself ready: what it has opened since goes again.
+    if (order === null) return vault.isStopped ? vault.forgetPayer() : undefined;
+    await hear(vault, purchaseId, order, vault.ports.payer.pay(order));
+  });
+}
+
+/** One of the payer's slots, and an end whatever happens in it. Never throws: what it cannot finish, the alarm finds. */
+export async function inHand(vault: Vault, purchaseId: string, work: () => Promise<void>): Promise<void> {
   const { flights } = vault;
   try {
-    await flights.inSlot(purchaseId, async () => {
-      const walletId = vault.wallet()?.wallet_id ?? "";
-      await vault.security.refresh(walletId);
-      const order = vault.transact(() => sendBlock(vault, purchaseId, bolt11));
-      if (order === null) return;
-      flights.calling(purchaseId);
-      const asked = vault.clock.now();
-      const call = vault.ports.payer.pay(order);
-      vault.security.renew(walletId);
-      const outcome = await within(vault, order.deadline - asked, call);
-      // "Disable now" takes the keys from memory; what is paid is recorded all the same (invariant 11).
-      await vault.ready();
-      flights.called(purchaseId);
-      vault.transact(() => settleBlock(vault, purchaseId, outcome, asked));
-      // Too late for the caller is not too late for the books.
-      if (outcome.kind === "unknown")
-        void call.then(
-          (late) => lateAnswer(vault, purchaseId, late, asked),
-          () => {},
-        );
-    });
+    await flights.inSlot(purchaseId, work);
   } catch (error) {
     vault.ports.log("send_interrupted", { purchaseId, error: error instanceof Error ? error.name : "unknown" });
   } finally {
     flights.called(purchaseId);
     flights.notify(purchaseId);
   }
+}
+
+/** Block three for an order that has just left: waits for its answer until its deadline, and books it. */
+export async function hear(vault: Vault, purchaseId: string, order: PaymentOrder, call: Promise<PaymentOutcome>): Promise<void> {
+  const { flights } = vault;
+  flights.calling(purchaseId);
+  const asked = vault.clock.now();
+  vault.security.renew(order.walletId);
+  const outcome = await within(vault, order.deadline - asked, call);
+  // "Disable now" takes the keys from memory; what is paid is recorded all the same (invariant 11).
+  await vault.ready();
+  flights.called(purchaseId);
+  vault.transact(() => settleBlock(vault, purchaseId, outcome, asked));
+  // Too late for the caller is not too late for the books.
+  if (outcome.kind === "unknown")
+    void call.then(
+      (late) => lateAnswer(vault, purchaseId, late, asked),
+      () => {},
+    );
 }
 
 async function lateAnswer(vault: Vault, purchaseId: string, outcome: PaymentOutcome, asked: number): Promise<void> {
@@ -64,9 +79,7 @@ function sendBlock(vault: Vault, purchaseId: string, bolt11: string): PaymentOrd
   const wallet = vault.wallet();
   if (row === null || payment === null || wallet === null || row.state !== "reserved") return null;
   const now = vault.clock.now();
-  const switches = vault.switches(wallet, vault.config.budgetRow(row.budget));
-  // A withdrawal is under no budget; every other switch holds for it too.
-  const stopped = checkSwitches(switches !== null && payment.kind === "withdrawal" ? { ...switches, budgetDisabled: false } : switches);
+  const stopped = stop(vault, wallet, row, payment);
   if (stopped !== null) {
     release(vault, row, "cancel", stopped.code);
     return null;
@@ -78,16 +91,15 @@ function sendBlock(vault: Vault, purchaseId: string, bolt11: string): PaymentOrd
   const deadline = now + vault.timing.payDeadline;
   journal.move(row, "send", deadline + vault.timing.grace);
   journal.setDeadline(purchaseId, deadline);
-  return {
-    walletId: wallet.wallet_id,
-    epoch: wallet.epoch,
-    operationId: payment.operation_id,
-    bolt11,
-    paymentHash: payment.payment_hash,
-    amountMsat: payment.amount_msat as Msat,
-    maxFeeMsat: payment.reserve_msat as Msat,
-    deadline,
-  };
+  // From here on the cron must know of this row, whatever becomes of the alarm.
+  vault.outboxSoon();
+  return { ...orderOf(wallet, payment, bolt11), deadline };
+}
+
+/** The payer is not ready for it, and nothing has left. */
+function callOff(vault: Vault, purchaseId: string, code: Code): void {
+  const row = vault.journal.purchase(purchaseId);
+  if (row?.state === "reserved") release(vault, row, "cancel", code);
 }
 
 /** Definitely unsent: the money is free, and the receipt says why nothing was paid. */
@@ -100,7 +112,22 @@ export function release(
 ): void {
   const ended = vault.journal.move(row, event, null, code);
   vault.journal.release(ended);
-  vault.receipt(event === "cancel" ? "denied" : "failed", ended, code, { payment: vault.journal.payment(row.id), evidence });
+  // A switch says no; a payer that is not ready for it has failed, and the receipt is the same as if it had said so later.
+  const kind = event === "cancel" && ERRORS[code].outcome !== "failed" ? "denied" : "failed";
+  vault.receipt(kind, ended, code, { payment: vault.journal.payment(row.id), evidence });
+  if (row.state !== "reserved") maintainSoon(vault);
+}
+
+/** Asked so late that the order can no longer be accepted. */
+export function isNever(
+  vault: Vault,
+  payment: PaymentRow,
+  outcome: Extract<PaymentOutcome, { kind: "never_seen" }>,
+  asked: number,
+): boolean {
+  // It is the payer who refuses late orders, by its own clock; ours may have been set forwards while the order was on its way.
+  const looked = Math.min(asked, outcome.asOf ?? asked);
+  return payment.deadline !== null && looked >= payment.deadline + vault.timing.grace;
 }
 
 /** Block three. `asked`: when the question left; "never seen" is only final if that was after the order could still be accepted. */
@@ -118,14 +145,10 @@ export function settleBlock(vault: Vault, purchaseId: string, outcome: PaymentOu
     case "failed":
       if (row.state === "paying" || row.state === "payment_unknown") release(vault, row, "fail", outcome.code);
       return;
-    case "never_seen": {
+    case "never_seen":
       if (!isOpenPayment(row.state) || row.state === "reserved") return;
-      // It is the payer who refuses late orders, by its own clock; ours may have been set forwards while the order was on its way.
-      const looked = Math.min(asked, outcome.asOf ?? asked);
-      if (payment.deadline !== null && looked >= payment.deadline + vault.timing.grace)
-        return release(vault, row, "fail", "payment_failed");
+      if (isNever(vault, payment, outcome, asked)) return release(vault, row, "fail", "payment_failed");
       return loseSight(vault, row, "payment_unknown");
-    }
     case "pending":
       if (row.state === "paying") vault.journal.postpone(row, backoff(vault, row));
       else loseSight(vault, row, "payment_unknown");
@@ -151,16 +174,17 @@ function settled(vault: Vault, row: PurchaseRow, payment: PaymentRow, preimage: 
   if (payment.state === "settled") return;
   const late = payment.state === "released";
   const now = vault.clock.now();
-  const plain = vault.ports.sealer.open(vault.key(payment.sealed), `payment:${row.id}`, payment.sealed);
-  if (plain === null)
+  const secret = openSecret(vault, payment);
+  if (secret === null)
     throw new Error(
       payment.sealed.length === 0 ? "the token has been forgotten: it settled a month late" : "the sealed payment cannot be opened",
     );
-  const { scheme, token } = JSON.parse(new TextDecoder().decode(plain)) as { readonly scheme: string; readonly token: string };
+  const { scheme, token } = secret;
   const paid = vault.journal.move(row, "settle", now + vault.timing.paidLease);
   vault.journal.settle(paid, feeMsat);
   if (late) vault.config.pause("late_settlement");
   if (feeMsat > payment.reserve_msat) vault.config.pause("fee_above_reserve");
+  maintainSoon(vault);
   if (payment.kind === "withdrawal") {
     // The money has left, and that was all it was for: no credential, no seller, nobody's budget.
     const done = vault.journal.move(paid, "fulfil", null);

@@ -7,6 +7,7 @@ import type { WalletRecord } from "../../lightning/control-plane.ts";
 import type { Result } from "../../lightning/wallet-admin.ts";
 import type { SpenderMove, WalletCustodyView } from "../../lightning/wallet-custody.ts";
 import type { PurchaseRow } from "./journal.ts";
+import { maintainSoon } from "./maintain.ts";
 import { UNANSWERED, asked, bindingOf, custody } from "./rotate.ts";
 import { release } from "./send.ts";
 import type { Vault } from "./vault.ts";
@@ -25,6 +26,7 @@ export function disableNow(vault: Vault): Result<{ readonly cancelled: number }>
     return rows;
   });
   vault.forgetKeys();
+  vault.forgetPayer();
   for (const { id } of reserved) vault.flights.notify(id);
   return { ok: true, value: { cancelled: reserved.length } };
 }
@@ -41,6 +43,7 @@ export async function moveSpender(vault: Vault, move: SpenderMove): Promise<Resu
     return rows;
   });
   if (open > 0) return { ok: false, code: "payment_pending", detail: `${open} payments are open: the spender changes only when none is` };
+  vault.forgetPayer();
   const moved = await change(vault, move);
   if (!moved.ok) {
     // What the control plane may have done stays paused: the same request again finds out.
@@ -102,5 +105,7 @@ function adopt(vault: Vault, record: WalletRecord): Result<WalletCustodyView> {
 
 function resume(vault: Vault): void {
   const wallet = vault.wallet();
-  if (wallet?.state === "paused" && wallet.paused_because === MOVING) vault.config.setState("active", null);
+  if (wallet?.state !== "paused" || wallet.paused_because !== MOVING) return;
+  vault.config.setState("active", null);
+  maintainSoon(vault);
 }

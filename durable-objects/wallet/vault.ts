@@ -1,5 +1,6 @@
 /** What the calls of the Wallet core share: its parts, its transaction, its open record key. One per object instance. */
 import type { Layer, Switches } from "../../lightning/decide.ts";
+import type { SecurityState } from "../../lightning/control-plane.ts";
 import type { Code } from "../../lightning/errors.ts";
 import type { Credential, FetchLimits, Refusal } from "../../lightning/wallet-api.ts";
 import { add, type Msat } from "../../lightning/msat.ts";
@@ -12,6 +13,7 @@ import { Credentials, type CredentialRow } from "./credentials.ts";
 import { Flights } from "./flights.ts";
 import { Journal, type PaymentRow, type PurchaseRow } from "./journal.ts";
 import { Ledger } from "./ledger.ts";
+import { maintainSoon } from "./maintain.ts";
 import { OpenKeys } from "./open-keys.ts";
 import { PAYER_SLOTS, TIMING, type OpenKey, type Timing, type WalletPorts } from "./ports.ts";
 import { Receipts } from "./receipts.ts";
@@ -42,6 +44,7 @@ export class Vault {
   /** The alarm we know to be set, or null when it may be anything. */
   #armed: number | null = null;
   #outboxDue = false;
+  #forgets = 0;
 
   constructor(ports: WalletPorts, timing: Timing = TIMING) {
     this.ports = ports;
@@ -54,7 +57,10 @@ export class Vault {
     this.credentials = new Credentials(ports.sql, ports.sealer);
     this.receipts = new Receipts(ports.sql);
     this.sellers = new Sellers(ports.sql);
-    this.security = new Security(ports, timing);
+    this.security = new Security(ports, timing, (now, before) => {
+      if (this.#stops(now) && (before === null || !this.#stops(before))) this.forgetPayer();
+      else if (before !== null && this.#stops(before) && !this.#stops(now)) this.transact(() => maintainSoon(this));
+    });
     this.turnstile = new Turnstile(ports.clock.turn);
     this.flights = new Flights(ports.clock, PAYER_SLOTS);
     // An object that nobody created stays empty: asking for a wallet that does not exist writes nothing.
@@ -185,6 +191,31 @@ export class Vault {
     this.credentials.forgetOpened();
   }
 
+  /** What a payer in this object holds open leaves its memory; a lookup that is still owed opens it again. Outside a transaction. */
+  forgetPayer(): void {
+    this.#forgets++;
+    try {
+      this.ports.payer.forget?.();
+    } catch (error) {
+      this.ports.log("forget_failed", { error: error instanceof Error ? error.name : "unknown" });
+    }
+  }
+
+  /** How often the payer was told to forget: whoever sees another number than before must have it made ready anew. */
+  get forgets(): number {
+    return this.#forgets;
+  }
+
+  /** As far as is known at this instant, the wallet itself or something above it lets no new money go. */
+  get isStopped(): boolean {
+    const security = this.security.current();
+    return this.wallet()?.state !== "active" || (security !== null && this.#stops(security));
+  }
+
+  #stops({ globalPause, ownerKillSwitch, epoch }: SecurityState): boolean {
+    return globalPause || ownerKillSwitch || epoch > (this.wallet()?.epoch ?? epoch);
+  }
+
   nonce(): Uint8Array {
     return this.ports.random.bytes(12);
   }
@@ -268,13 +299,18 @@ export class Vault {
       },
       at,
     );
-    if (!this.#outboxDue) {
-      if (this.journal.job("outbox") === null) this.journal.schedule("outbox", at + this.timing.outboxDelay);
-      if (Number.isFinite(this.timing.keepUnpaid) && this.journal.job("retain") === null)
-        this.journal.schedule("retain", at + this.timing.keepUnpaid);
-      this.#outboxDue = true;
-    }
+    this.outboxSoon();
     return id;
+  }
+
+  /** There is something that the control plane does not know yet: a receipt, or an open row. Inside the caller's transaction. */
+  outboxSoon(): void {
+    if (this.#outboxDue) return;
+    const at = this.clock.now();
+    if (this.journal.job("outbox") === null) this.journal.schedule("outbox", at + this.timing.outboxDelay);
+    if (Number.isFinite(this.timing.keepUnpaid) && this.journal.job("retain") === null)
+      this.journal.schedule("retain", at + this.timing.keepUnpaid);
+    this.#outboxDue = true;
   }
 
   /** Ends a purchase without money: one move, one receipt, one answer. */

@@ -9,7 +9,9 @@ import type { PurchaseView } from "../../lightning/wallet-api.ts";
 import { checkSwitches } from "../../lightning/decide.ts";
 import { purchase } from "./admin.ts";
 import { follow } from "./follow.ts";
+import { maintainSoon } from "./maintain.ts";
 import { uuid } from "./pay.ts";
+import { sealSecret } from "./payment-secret.ts";
 import { send } from "./send.ts";
 import type { Vault } from "./vault.ts";
 
@@ -86,7 +88,6 @@ function begin(vault: Vault, { withdrawalId, bolt11, maxFeeMsat, by }: WithdrawR
     "reserve",
     Math.min(now + vault.timing.reserveLease, invoice.expiresAt),
   );
-  const secret = new TextEncoder().encode(JSON.stringify({ scheme: "", token: "", invoice: bolt11 }));
   vault.journal.reserve(
     reserved,
     {
@@ -107,7 +108,7 @@ function begin(vault: Vault, { withdrawalId, bolt11, maxFeeMsat, by }: WithdrawR
       expires_at: invoice.expiresAt,
       binding: "verified",
       valid_until: null,
-      sealed: vault.ports.sealer.seal(vault.key(), vault.nonce(), `payment:${withdrawalId}`, secret),
+      sealed: sealSecret(vault, withdrawalId, { scheme: "", token: "", invoice: bolt11 }),
     },
     invoice.paymentHash,
   );
@@ -136,6 +137,7 @@ export async function fundingInvoice(vault: Vault, amountMsat: Msat): Promise<Re
         code: "backend_unavailable",
         detail: `the payment backend's invoice is not for ${formatSats(amountMsat)} on ${wallet.network}`,
       };
+    vault.transact(() => maintainSoon(vault));
     return {
       ok: true,
       value: { bolt11: made.bolt11, paymentHash: read.invoice.paymentHash, amountMsat, expiresAt: read.invoice.expiresAt },

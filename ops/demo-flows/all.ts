@@ -35,8 +35,8 @@ export interface FlowResult {
 
 /** Never throws: a flow that breaks is a failed flow. */
 export async function runFlow(flow: Flow, system: System): Promise<FlowResult> {
-  if (flow.only !== undefined && flow.only.kind !== system.kind)
-    return { name: flow.name, outcome: "skipped", what: flow.only.because, ms: 0 };
+  const why = flow.notOn?.(system) ?? null;
+  if (why !== null) return { name: flow.name, outcome: "skipped", what: why, ms: 0 };
   const began = performance.now();
   const done = (outcome: "ok" | "failed", what: string): FlowResult => ({
     name: flow.name,

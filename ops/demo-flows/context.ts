@@ -5,18 +5,22 @@
 import type { Policy } from "../../lightning/policy.ts";
 import { sats, type Msat } from "../../lightning/msat.ts";
 import type { ApiAnswer } from "../api.ts";
-import type { System, WorldKind } from "../setup.ts";
+import { fundWallet } from "../fund-wallet.ts";
+import type { System } from "../setup.ts";
 
 export interface Flow {
   /** Short, for the demo's column. */
   readonly name: string;
   /** What must hold, as a sentence: the name of the test that runs it. */
   readonly claim: string;
-  /** Where it can be run, and why not elsewhere. */
-  readonly only?: { readonly kind: WorldKind; readonly because: string };
+  /** Why it cannot be shown on this system; null where it can. Absent: everywhere. */
+  readonly notOn?: (system: Pick<System, "kind" | "payer">) => string | null;
   /** @returns what happened, in one line @throws FlowFault, or whatever went wrong */
   readonly run: (context: FlowContext) => Promise<string>;
 }
+
+/** Enough for every flow's purchases, and less than the dearest route asks. */
+const FUNDING_SATS = 1000;
 
 export class FlowFault extends Error {}
 
@@ -110,8 +114,15 @@ export class FlowContext {
     };
   }
 
-  /** A new wallet with one agent on the budget `default`. */
+  /** A new wallet, with money in it where its money is its own, and one agent on the budget `default`. */
   async agent(caps: Partial<Policy> = {}, extra: Readonly<Record<string, unknown>> = {}): Promise<Agent> {
+    const agent = await this.emptyHanded(caps, extra);
+    if (this.system.payer === "spark") await fundWallet(this.system, agent.walletId, FUNDING_SATS);
+    return agent;
+  }
+
+  /** The same without any money, for flows in which none may be spent. */
+  async emptyHanded(caps: Partial<Policy> = {}, extra: Readonly<Record<string, unknown>> = {}): Promise<Agent> {
     const wallet = await this.operate("POST", "/v1/wallets", { label: "demo", network: "regtest", policy: this.policy(caps), ...extra });
     return this.key(String(wallet["walletId"]), "default", this.policy(caps));
   }

@@ -9,7 +9,7 @@ import { field, readPayment, readRefusal, type LndReply } from "./lnd-payment.ts
 import { connectLnd, expectOk, LndUnreachable, text, urlBase64OfHex, type LndConnection, type LndRest } from "./lnd-rest.ts";
 
 /** All that an executor needs; its macaroon opens no channel, makes no address, sees no other payment or invoice than those it can name. */
-const PAYER_RIGHTS = [
+export const PAYER_RIGHTS: readonly string[] = [
   "/routerrpc.Router/SendPaymentV2",
   "/routerrpc.Router/TrackPaymentV2",
   "/lnrpc.Lightning/ChannelBalance",
@@ -26,11 +26,18 @@ export async function payerConnection(admin: LndRest): Promise<LndConnection> {
   return { ...admin.connection, macaroonHex: text(baked, "macaroon") };
 }
 
+export interface LndOptions {
+  /** How long lnd looks for routes. Left out: for as long as the caller of `pay` waits. */
+  readonly searchMs?: number;
+  /** An invoice of this very node is paid too, over a peer and back. Left out: it is refused. */
+  readonly payItself?: boolean;
+}
+
 /**
  * @param connection to a node on 127.0.0.1, with at least the rights that {@link payerConnection} bakes
  * @returns `pay` and `lookup` in msat and ms; both reject when lnd cannot be reached or understood. `close` drops its connections.
  */
-export function lndNode(connection: LndConnection): LightningNode & { close(): void } {
+export function lndNode(connection: LndConnection, { searchMs, payItself = false }: LndOptions = {}): LightningNode & { close(): void } {
   const lnd = connectLnd(connection);
 
   /** @param signal given: waits until the payment is terminal or it is aborted; else tells what is known now */
@@ -52,10 +59,11 @@ export function lndNode(connection: LndConnection): LightningNode & { close(): v
   ): Promise<NodePayment> => {
     const order = {
       payment_request: bolt11,
-      // How long lnd looks for routes; parts that are on their way are waited for beyond it.
-      timeout_seconds: Math.max(1, Math.ceil(waitMs / 1000)),
+      // Parts that are on their way are waited for beyond it.
+      timeout_seconds: Math.max(1, Math.ceil((searchMs ?? waitMs) / 1000)),
       fee_limit_msat: String(maxFeeMsat),
       no_inflight_updates: true,
+      allow_self_payment: payItself,
     };
     let reply: LndReply;
     try {

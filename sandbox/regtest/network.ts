@@ -1,7 +1,7 @@
 /**
- * A real Lightning network on loopback: btcd on regtest, a payer and a seller (lnd) with a channel, and Aperture in front of the
- * sandbox's upstream. Real binaries, worthless coins. The payer's address must exist before btcd starts to mine for it, so all
- * three start twice; 450 blocks, because segwit and taproot become active on btcd's regtest only after some hundreds.
+ * A real Lightning network on loopback: btcd on regtest, a payer and a seller (lnd) with a channel or with a router between them, and
+ * Aperture in front of the sandbox's upstream. Real binaries, worthless coins. An address must exist before btcd starts to mine for it, so
+ * all nodes and the chain start twice.
  */
 import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,17 +11,12 @@ import { realPorts } from "../ports.ts";
 import { SERVICES, type Service } from "../services.ts";
 import { upstreamHandler } from "../upstream.ts";
 import { startAperture, type Aperture } from "./aperture.ts";
-import { btcd, type Btcd } from "./btcd.ts";
-import { buildRegtest, type Binaries } from "./build.ts";
-import { holdChildren, type Child, type Children } from "./children.ts";
+import { btcd } from "./btcd.ts";
+import { buildRegtest } from "./build.ts";
+import { holdChildren } from "./children.ts";
 import { payerConnection } from "./lnd.ts";
-import { field } from "./lnd-payment.ts";
-import { lndProcess, synced, type LndProcess } from "./lnd-process.ts";
-import { base64OfHex, expectOk, text, type LndConnection, type LndRest } from "./lnd-rest.ts";
-
-const BLOCKS = 450;
-/** All on the payer's side: it has to afford the dearest route and still show what "too big" is. Below lnd's 16,777,215 sat without wumbo. */
-export const CHANNEL_SATS = 16_000_000;
+import type { LndConnection, LndRest } from "./lnd-rest.ts";
+import { startNodes, type Topology } from "./nodes.ts";
 
 export interface Regtest {
   /** Aperture, `http://127.0.0.1:<port>`. */
@@ -31,6 +26,8 @@ export interface Regtest {
   /** Admin connections, for tests and for what main.ts prints. */
   readonly payer: LndRest;
   readonly seller: LndRest;
+  /** The node between them, which can pay both; null in a direct network. */
+  readonly router: LndRest | null;
   /** The payer again, with a macaroon that can send, track and read the balance, and nothing else: what an executor gets. */
   readonly payerConnection: LndConnection;
   /** How long the start took, build not counted. */
@@ -43,6 +40,8 @@ export interface RegtestOptions {
   /** A folder to put the network's own folder in; default is the system's temporary one. */
   readonly dir?: string;
   readonly services?: readonly Service[];
+  /** Default `direct`: about 8 s. `routed` has a third node and takes longer. */
+  readonly topology?: Topology;
   /** One line per stage, without a prefix. */
   readonly onProgress?: (line: string) => void;
 }
@@ -57,7 +56,12 @@ export class RegtestUnavailable extends Error {
  * @throws RegtestUnavailable when the binaries cannot be had
  * @throws Error one sentence and the tail of the log of the program that failed; nothing is left running
  */
-export async function startRegtest({ dir = tmpdir(), services = SERVICES, onProgress = () => {} }: RegtestOptions = {}): Promise<Regtest> {
+export async function startRegtest({
+  dir = tmpdir(),
+  services = SERVICES,
+  topology = "direct",
+  onProgress = () => {},
+}: RegtestOptions = {}): Promise<Regtest> {
   const build = await buildRegtest(onProgress);
   if (build.kind === "unavailable") throw new RegtestUnavailable(build.reason);
 
@@ -74,9 +78,10 @@ export async function startRegtest({ dir = tmpdir(), services = SERVICES, onProg
   try {
     const upstream = await listenOnLoopback(upstreamHandler(realPorts()));
     open.push(upstream);
-    const nodes = await startNodes(children, build.binaries, home, stage);
-    const [payer, seller] = [nodes.payer.rest(), nodes.seller.rest()];
-    open.push(payer, seller);
+    const chain = await btcd(children, build.binaries.btcd, home);
+    const nodes = await startNodes(topology, { children, chain, lnd: build.binaries.lnd, dir: home }, stage);
+    const [payer, seller, router] = [nodes.payer.rest(), nodes.seller.rest(), nodes.router?.rest() ?? null];
+    open.push(payer, seller, ...(router === null ? [] : [router]));
     const aperture = await startAperture(children, build.binaries.aperture, home, {
       seller: nodes.seller,
       upstream: hostOf(upstream),
@@ -90,6 +95,7 @@ export async function startRegtest({ dir = tmpdir(), services = SERVICES, onProg
       aperture,
       payer,
       seller,
+      router,
       payerConnection: payerRights,
       startedMs: Math.round(performance.now() - started),
       close,
@@ -98,65 +104,6 @@ export async function startRegtest({ dir = tmpdir(), services = SERVICES, onProg
     await close();
     throw error;
   }
-}
-
-async function startNodes(
-  children: Children,
-  binaries: Binaries,
-  home: string,
-  stage: (what: string) => void,
-): Promise<{ payer: LndProcess; seller: LndProcess }> {
-  const chain = await btcd(children, binaries.btcd, home);
-  let btcdChild = await chain.start(null);
-  const payer = await lndProcess("payer", children, binaries.lnd, home, chain);
-  const seller = await lndProcess("seller", children, binaries.lnd, home, chain);
-
-  // The seller is started for company: most of a first start is the wallet's key derivation, and there are two cores.
-  const first = await Promise.all([payer.start(), seller.start()]);
-  const address = text(await expectOk(payer.rest().call("/v1/newaddress")), "address");
-  await Promise.all(first.map((child) => child.stop()));
-  await btcdChild.stop();
-  stage("the payer has an address to mine for");
-
-  btcdChild = await chain.start(address);
-  await chain.mine(BLOCKS);
-  stage(`${BLOCKS} blocks mined`);
-
-  const [payerChild, sellerChild] = await Promise.all([payer.start(), seller.start()]);
-  await Promise.all([payerChild.until("chain", () => synced(payer.rest())), sellerChild.until("chain", () => synced(seller.rest()))]);
-  await payerChild.until(
-    "funds",
-    async () => text(await expectOk(payer.rest().call("/v1/balance/blockchain")), "confirmed_balance") !== "0",
-  );
-  stage("both nodes are in sync");
-
-  await openChannel(chain, { payer, payerChild, seller, sellerChild });
-  stage("the channel is active");
-  return { payer, seller };
-}
-
-async function openChannel(
-  chain: Btcd,
-  {
-    payer,
-    payerChild,
-    seller,
-    sellerChild,
-  }: { readonly payer: LndProcess; readonly payerChild: Child; readonly seller: LndProcess; readonly sellerChild: Child },
-): Promise<void> {
-  const key = text(await expectOk(seller.rest().call("/v1/getinfo")), "identity_pubkey");
-  await expectOk(payer.rest().call("/v1/peers", { addr: { pubkey: key, host: `127.0.0.1:${seller.peerPort}` }, perm: true }));
-  const order = { node_pubkey: base64OfHex(key), local_funding_amount: String(CHANNEL_SATS), sat_per_vbyte: "2" };
-  // Refused until the two have said hello to each other; asked again, it opens one channel only, since a refusal opens none.
-  await payerChild.until("channel opening", async () => (await payer.rest().call("/v1/channels", order)).kind === "ok");
-  await chain.mine(3);
-  const active = async (node: LndProcess) => {
-    const channels = field(await expectOk(node.rest().call("/v1/channels?active_only=true")), "channels");
-    return Array.isArray(channels) && channels.length === 1;
-  };
-  await Promise.all([payerChild.until("active channel", () => active(payer)), sellerChild.until("active channel", () => active(seller))]);
-  // Active is not yet usable: the payer's router learns of its own channel a moment later, and until then has "insufficient balance".
-  await payerChild.until("route", async () => (await payer.rest().call(`/v1/graph/routes/${key}/1000`)).kind === "ok");
 }
 
 const hostOf = (listening: Listening) => `127.0.0.1:${listening.port}`;

@@ -6,11 +6,14 @@
 import type { WranglerFacts } from "./wrangler-facts.ts";
 
 export interface ConfiguredWorker {
-  /** Service name, and prefix of the unique keys of its Durable Objects: keep it stable, storage folders are named by it. */
   readonly name: string;
+  /** Prefix of the unique keys of its Durable Objects: keep it stable, storage folders are named by it. */
+  readonly keyPrefix: string;
   /** Path of the bundle, relative to the configuration file. */
   readonly module: string;
-  readonly facts: Pick<WranglerFacts, "compatibilityDate" | "compatibilityFlags" | "durableObjects">;
+  /** Names as the bundle imports them, which are also paths relative to the configuration file. */
+  readonly wasm: readonly string[];
+  readonly facts: Pick<WranglerFacts, "compatibilityDate" | "compatibilityFlags" | "durableObjects" | "classes">;
   readonly vars: Readonly<Record<string, string>>;
   readonly services: readonly {
     readonly binding: string;
@@ -18,25 +21,29 @@ export interface ConfiguredWorker {
     readonly entrypoint: string | null;
     readonly props: unknown;
   }[];
-  /** 0: any free one. */
-  readonly port: number;
+  /** 0: any free one; null: no address. */
+  readonly port: number | null;
 }
 
 /** @param stateDir absolute path: workerd resolves relative ones against its own working directory */
 export function capnpConfig(workers: readonly ConfiguredWorker[], stateDir: string): string {
   const services = workers.map(
     (worker) => `    (name = ${quote(worker.name)}, worker = (
-      modules = [(name = "main.js", esModule = embed ${quote(worker.module)})],
+      modules = [${[
+        `(name = "main.js", esModule = embed ${quote(worker.module)})`,
+        ...worker.wasm.map((file) => `(name = ${quote(file)}, wasm = embed ${quote(file)})`),
+      ].join(", ")}],
       compatibilityDate = ${quote(worker.facts.compatibilityDate)},
       compatibilityFlags = [${worker.facts.compatibilityFlags.map(quote).join(", ")}],
-      durableObjectNamespaces = [${worker.facts.durableObjects
-        .map(({ className }) => `(className = ${quote(className)}, uniqueKey = ${quote(`${worker.name}-${className}`)}, enableSql = true)`)
+      durableObjectNamespaces = [${worker.facts.classes
+        .map((name) => `(className = ${quote(name)}, uniqueKey = ${quote(`${worker.keyPrefix}-${name}`)}, enableSql = true)`)
         .join(", ")}],
       durableObjectStorage = (localDisk = "state"),
       bindings = [
 ${[
   ...worker.facts.durableObjects.map(
-    ({ binding, className }) => `(name = ${quote(binding)}, durableObjectNamespace = ${quote(className)})`,
+    ({ binding, className, script }) =>
+      `(name = ${quote(binding)}, durableObjectNamespace = (className = ${quote(className)}${script === null ? "" : `, serviceName = ${quote(script)}`}))`,
   ),
   ...Object.entries(worker.vars).map(([name, value]) => `(name = ${quote(name)}, text = ${quote(value)})`),
   ...worker.services.map(
@@ -49,9 +56,9 @@ ${[
       ],
     )),`,
   );
-  const sockets = workers.map(
-    (worker) => `    (name = ${quote(worker.name)}, address = "127.0.0.1:${worker.port}", http = (), service = ${quote(worker.name)}),`,
-  );
+  const sockets = workers
+    .filter(({ port }) => port !== null)
+    .map(({ name, port }) => `    (name = ${quote(name)}, address = "127.0.0.1:${port}", http = (), service = ${quote(name)}),`);
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (

@@ -4,7 +4,7 @@
  * What it has not: cron triggers (nothing here calls `scheduled`), Cloudflare's edge, and more than one machine.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, constants, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { bundleWorker } from "./bundle.ts";
@@ -12,6 +12,9 @@ import { capnpConfig, type ConfiguredWorker } from "./capnp.ts";
 import { wranglerFacts } from "./wrangler-facts.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
+/** The front door first: it has the address. What is deployed by default; the figures behind it are in ADR.md. */
+export const TWO_SCRIPTS: readonly string[] = [join(ROOT, "wrangler.toml"), join(ROOT, "wrangler.vault.toml")];
+export const ONE_SCRIPT: readonly string[] = [join(ROOT, "wrangler.single.toml")];
 const READY_WITHIN_MS = 20_000;
 const TERM_GRACE_MS = 2_000;
 
@@ -24,8 +27,11 @@ export interface WorkerdOptions {
   readonly port?: number;
   /** Takes the bundles that an earlier start in the same folder has left there: a restart, not a deployment. */
   readonly reuseBundle?: boolean;
-  /** Another Worker than the project's own: path of its wrangler.toml. */
-  readonly wrangler?: string;
+  /**
+   * Other scripts than the project's own ({@link TWO_SCRIPTS}): paths of their wrangler.toml, the one with the address first. All get `vars`,
+   * and their Durable Objects are stored under the first one's name, so that a class may move between scripts and find its objects.
+   */
+  readonly wrangler?: string | readonly string[];
   /** A second Worker, such as the chat Worker, from its own wrangler.toml; `props` replaces that file's for every service binding. */
   readonly chat?: {
     readonly wrangler: string;
@@ -65,11 +71,16 @@ export async function startWorkerd(options: WorkerdOptions): Promise<RunningWork
   const stateDir = join(dir, "state");
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const reuse = options.reuseBundle ?? false;
-  const workers = [
-    await prepare(dir, reuse, resolve(options.wrangler ?? join(ROOT, "wrangler.toml")), options.vars, options.port ?? 0, undefined),
-  ];
-  if (options.chat !== undefined)
-    workers.push(await prepare(dir, reuse, resolve(options.chat.wrangler), options.chat.vars ?? {}, 0, options.chat.props));
+  const scripts = typeof options.wrangler === "string" ? [options.wrangler] : (options.wrangler ?? TWO_SCRIPTS);
+  const workers: ConfiguredWorker[] = [];
+  for (const script of scripts)
+    workers.push(await prepare(dir, reuse, resolve(script), options.vars, options.port ?? 0, undefined, workers[0]?.keyPrefix));
+  const main = workers[0]?.name ?? "";
+  const chat =
+    options.chat === undefined
+      ? null
+      : await prepare(dir, reuse, resolve(options.chat.wrangler), options.chat.vars ?? {}, 0, options.chat.props);
+  if (chat !== null) workers.push(chat);
   const config = join(dir, "config.capnp");
   writeFileSync(config, capnpConfig(workers, stateDir), { mode: 0o600 });
 
@@ -89,7 +100,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<RunningWork
   const ports = await listening(
     child,
     exited,
-    workers.map((worker) => worker.name),
+    workers.filter(({ port }) => port !== null).map(({ name }) => name),
   ).catch(async (cause: unknown) => {
     child.kill("SIGKILL");
     await exited;
@@ -100,14 +111,14 @@ export async function startWorkerd(options: WorkerdOptions): Promise<RunningWork
       `workerd did not start (${cause instanceof Error ? cause.message : "unknown"}): ${said.trim().split("\n").slice(-3).join(" | ")}`,
     );
   });
-  const [main, chat] = workers.map((worker) => `http://127.0.0.1:${ports.get(worker.name) ?? 0}`);
+  const urlOf = (name: string): string => `http://127.0.0.1:${ports.get(name) ?? 0}`;
   const kill = async (signal: NodeJS.Signals): Promise<void> => {
     child.kill(signal);
     await exited;
   };
   return {
-    url: main ?? "",
-    chatUrl: chat ?? null,
+    url: urlOf(main),
+    chatUrl: chat === null ? null : urlOf(chat.name),
     pid: child.pid ?? 0,
     stateDir,
     stderr,
@@ -128,23 +139,30 @@ async function prepare(
   vars: Readonly<Record<string, string>>,
   port: number,
   props: Readonly<Record<string, unknown>> | undefined,
+  keyPrefix?: string,
 ): Promise<ConfiguredWorker> {
   const facts = wranglerFacts(readFileSync(wranglerPath, "utf8"));
   const module = `${facts.name}.js`;
-  if (!reuse || !existsSync(join(dir, module))) {
-    const bundle = await bundleWorker(resolve(dirname(wranglerPath), facts.main)).catch((cause: unknown) => {
+  // Which wasm modules belong to a bundle is written beside it: a restart reads that and builds nothing.
+  const manifest = join(dir, `${facts.name}.modules.json`);
+  if (!reuse || !existsSync(manifest)) {
+    const { code, wasm } = await bundleWorker(resolve(dirname(wranglerPath), facts.main)).catch((cause: unknown) => {
       throw new WorkerdError(
         "build_failed",
         `The Worker does not build: ${cause instanceof Error ? (cause.message.split("\n")[1] ?? cause.message) : "unknown"}`,
       );
     });
-    writeFileSync(join(dir, module), bundle.code);
+    for (const { name, path } of wasm) copyFileSync(path, join(dir, name), constants.COPYFILE_FICLONE);
+    writeFileSync(join(dir, module), code);
+    writeFileSync(manifest, JSON.stringify(wasm.map(({ name }) => name)));
   }
   return {
     name: facts.name,
+    keyPrefix: keyPrefix ?? facts.name,
     module,
+    wasm: JSON.parse(readFileSync(manifest, "utf8")) as string[],
     facts,
-    port,
+    port: facts.hasAddress ? port : null,
     vars: { ...facts.vars, ...vars },
     services: facts.services.map((service) => ({ ...service, props: { ...service.props, ...props } })),
   };

@@ -1,16 +1,37 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { wranglerFacts } from "./wrangler-facts.ts";
+import { wranglerFacts, type WranglerFacts } from "./wrangler-facts.ts";
 
-test("the project's own wrangler.toml is understood", () => {
-  const facts = wranglerFacts(readFileSync(join(import.meta.dirname, "../../wrangler.toml"), "utf8"));
-  expect(facts.main).toBe("worker/index.ts");
-  expect(facts.compatibilityDate).toMatch(/^\d{4}-\d\d-\d\d$/u);
-  expect(facts.durableObjects).toContainEqual({ binding: "WALLET", className: "Wallet" });
-  expect(facts.durableObjects).toContainEqual({ binding: "CONTROL_PLANE", className: "ControlPlane" });
-  expect(facts.compatibilityFlags).toContain("global_fetch_strictly_public");
-  expect(facts.vars["WALLET_BACKEND"]).toBe("http-executor");
+const factsOf = (file: string): WranglerFacts => wranglerFacts(readFileSync(join(import.meta.dirname, "../..", file), "utf8"));
+
+test("the project's two scripts are understood: each class lives in one of them, and the other binds it by that script's name", () => {
+  const [front, vault] = [factsOf("wrangler.toml"), factsOf("wrangler.vault.toml")];
+  expect(front).toMatchObject({ main: "worker/front.ts", classes: ["ControlPlane"], hasAddress: true });
+  expect(vault).toMatchObject({ main: "worker/vault.ts", classes: ["Wallet"], hasAddress: false });
+  expect(front.durableObjects).toEqual([
+    { binding: "WALLET", className: "Wallet", script: vault.name },
+    { binding: "CONTROL_PLANE", className: "ControlPlane", script: null },
+  ]);
+  expect(vault.durableObjects).toEqual([{ binding: "CONTROL_PLANE", className: "ControlPlane", script: front.name }]);
+});
+
+test("the vault's first deployment is the vault without bindings: the same name, script and classes", () => {
+  const [vault, first] = [factsOf("wrangler.vault.toml"), factsOf("wrangler.vault-first.toml")];
+  expect(first).toEqual({ ...vault, durableObjects: [], vars: {} });
+});
+
+test("one script or two: the same platform and the same vars, so that the choice changes nothing else", () => {
+  const [front, vault, single] = [factsOf("wrangler.toml"), factsOf("wrangler.vault.toml"), factsOf("wrangler.single.toml")];
+  expect(single).toMatchObject({ main: "worker/index.ts", name: front.name, classes: ["Wallet", "ControlPlane"] });
+  for (const { compatibilityDate, compatibilityFlags, vars } of [vault, single]) {
+    expect({ compatibilityDate, compatibilityFlags, vars }).toEqual({
+      compatibilityDate: front.compatibilityDate,
+      compatibilityFlags: ["global_fetch_strictly_public"],
+      vars: front.vars,
+    });
+  }
+  expect(front.vars["WALLET_BACKEND"]).toBe("http-executor");
 });
 
 test("a service binding's props are read, as a table of its own or inline, and comments in strings stay", () => {

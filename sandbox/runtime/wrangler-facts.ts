@@ -9,7 +9,12 @@ export interface WranglerFacts {
   readonly main: string;
   readonly compatibilityDate: string;
   readonly compatibilityFlags: readonly string[];
-  readonly durableObjects: readonly { readonly binding: string; readonly className: string }[];
+  /** `script` is the other script that holds the class (`script_name`), null for this one. */
+  readonly durableObjects: readonly { readonly binding: string; readonly className: string; readonly script: string | null }[];
+  /** The Durable Object classes that this script holds: bound here, or made by a migration for other scripts to bind. */
+  readonly classes: readonly string[];
+  /** `workers_dev = false`: reached by bindings only. */
+  readonly hasAddress: boolean;
   readonly services: readonly {
     readonly binding: string;
     readonly service: string;
@@ -25,15 +30,21 @@ type Table = Record<string, unknown>;
 /** @throws Error naming the line or the member that is missing or not understood */
 export function wranglerFacts(toml: string): WranglerFacts {
   const root = parse(toml);
+  const durableObjects = tables(table(root["durable_objects"])["bindings"]).map((entry) => ({
+    binding: text(entry, "name"),
+    className: text(entry, "class_name"),
+    script: entry["script_name"] === undefined ? null : text(entry, "script_name"),
+  }));
+  const migrated = tables(root["migrations"]).flatMap((entry) => list(entry["new_sqlite_classes"]).map((name) => String(name)));
+  const bound = durableObjects.filter(({ script }) => script === null).map(({ className }) => className);
   return {
     name: text(root, "name"),
     main: text(root, "main"),
     compatibilityDate: text(root, "compatibility_date"),
     compatibilityFlags: list(root["compatibility_flags"]).map((flag) => String(flag)),
-    durableObjects: tables(table(root["durable_objects"])["bindings"]).map((entry) => ({
-      binding: text(entry, "name"),
-      className: text(entry, "class_name"),
-    })),
+    durableObjects,
+    classes: [...new Set([...bound, ...migrated])],
+    hasAddress: root["workers_dev"] !== false,
     services: tables(root["services"]).map((entry) => ({
       binding: text(entry, "binding"),
       service: text(entry, "service"),

@@ -33,16 +33,20 @@ async function run(...argv: readonly string[]): Promise<Ended> {
   return { code, stdout, stderr };
 }
 
-test("start --once --json prints one JSON document, and nothing else, and says how the purchase went", async () => {
-  const { code, stdout, stderr } = await run("ops/start.ts", "--once", "--json");
+test.each([
+  // The SSP takes a whole satoshi; the executor's node a tenth and 500 ppm. Only a Spark wallet has money of its own.
+  [[], { payer: "spark", funded: { spendableMsat: 1_000_000 }, paid: { status: "paid", spentMsat: 22_000 } }],
+  [["--payer", "executor"], { payer: "executor", funded: null, paid: { status: "paid", spentMsat: 21_110 } }],
+])("start --once --json %j prints one JSON document, and nothing else, and says how the purchase went", async (flags, expected) => {
+  const { code, stdout, stderr } = await run("ops/start.ts", "--once", "--json", ...flags);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout.trim().split("\n")).toHaveLength(1);
   expect(JSON.parse(stdout)).toMatchObject({
     ok: true,
     network: "simulated",
     quote: { amountMsat: 21_000 },
-    paid: { status: "paid", spentMsat: 21_110 },
     cached: { status: "cached", spentMsat: 0 },
+    ...expected,
   });
 });
 
@@ -50,7 +54,7 @@ test("start --once shows every stage in aligned lines, and says what is simulate
   const { code, stdout } = await run("ops/start.ts", "--once", "--state", state);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^real\? {7}simulated Lightning node/mu);
-  for (const label of ["402", "decision", "paid", "proof", "answer", "receipt", "again"])
+  for (const label of ["funding", "402", "decision", "paid", "proof", "answer", "receipt", "again"])
     expect(stdout).toMatch(new RegExp(`^${label.padEnd(12)}\\S`, "mu"));
 });
 
@@ -68,6 +72,7 @@ test.each([
   ["ops/start.ts", "--prot", "1"],
   ["ops/start.ts", "--port", "http"],
   ["ops/start.ts", "--network", "mainnet"],
+  ["ops/start.ts", "--payer", "cash"],
   ["ops/demo.ts", "--url"],
   ["ops/demo.ts", "--url", "http://127.0.0.1:1", "--state", "no/such/folder"],
   ["ops/none.ts"],

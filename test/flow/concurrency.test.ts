@@ -18,7 +18,7 @@ let system: LocalSystem;
 let sockets: Agent;
 
 beforeAll(async () => {
-  system = await startLocal({ kind: "simulated", stateDir: null, port: 0 });
+  system = await startLocal({ kind: "simulated", payer: "executor", stateDir: null, port: 0 });
   sockets = new Agent({ keepAlive: true, maxSockets: SOCKETS });
 });
 

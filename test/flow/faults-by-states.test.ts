@@ -56,7 +56,8 @@ const PAYER: Readonly<Record<FaultKind, Ending & { readonly later: readonly [Sta
     rests: ["failed", "payment_failed"],
     again: "paid 200",
     end: "failed",
-    later: ["paid_unfulfilled", "paid_unfulfilled"],
+    // Fenced off before it arrives.
+    later: ["failed", "payment_failed"],
   },
   fee_above_reserve: { heard: "paid 200", rests: ["fulfilled", null], again: "cached 200", end: "fulfilled", later: null },
 };
@@ -108,6 +109,17 @@ describe("a plain purchase", () => {
     const { later, ...ending } = PAYER[kind];
     expect(await plain({ fault: { kind }, seller: null }, sql)).toEqual(ending);
     if (later !== null) expect((await plain({ fault: { kind, afterMs: SOON_MS }, seller: null }, sql)).rests).toEqual(later);
+  });
+
+  it("invariant 4: an order that arrives late is paid and booked where the payer can keep no fence, and refused where it can", async () => {
+    const late: Fault = { kind: "never_seen_then_paid", afterMs: SOON_MS };
+    const rests = async (fences: boolean): Promise<Ending["rests"]> => (await plain({ fault: late, seller: null }, sql, fences)).rests;
+    expect(await rests(false)).toEqual(["paid_unfulfilled", "paid_unfulfilled"]);
+    expect(await rests(true)).toEqual(["failed", "payment_failed"]);
+    expect((await plain({ fault: { kind: "never_seen_then_paid" }, seller: null }, sql, false)).rests).toEqual([
+      "failed",
+      "payment_failed",
+    ]);
   });
 
   it("has a line for every odd seller there is", () => {

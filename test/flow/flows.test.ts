@@ -23,6 +23,7 @@ let system: LocalSystem;
 beforeAll(async () => {
   system = await startLocal({
     kind: "simulated",
+    payer: "executor",
     stateDir: null,
     port: 0,
     through: async (_name, url) => {

@@ -22,8 +22,8 @@ test("invariant 13: KEK lost, the wallet is restored from its backup by another 
 test("npm run restore takes the backup from standard input, restores once, and says nothing of its words", async () => {
   const dir = mkdtempSync(join(tmpdir(), "lightning-restore-"));
   const [lost, heir] = await Promise.all([
-    startLocal({ kind: "simulated", stateDir: null, port: 0 }),
-    startLocal({ kind: "simulated", stateDir: null, port: 0 }),
+    startLocal({ kind: "simulated", payer: "executor", stateDir: null, port: 0 }),
+    startLocal({ kind: "simulated", payer: "executor", stateDir: null, port: 0 }),
   ]);
   try {
     const identity = await generateX25519Identity();

@@ -25,7 +25,7 @@ let system: LocalSystem;
 let folder = "";
 
 beforeAll(async () => {
-  system = await startLocal({ kind: "simulated", stateDir: null, port: 0 });
+  system = await startLocal({ kind: "simulated", payer: "executor", stateDir: null, port: 0 });
   folder = mkdtempSync(join(tmpdir(), "runbook-"));
   const rule = { preset: "starter", allow: [new URL(system.sellerUrl).host] };
   const { walletId } = await system.api.expect("POST", "/v1/wallets", { key: system.operatorKey, body: rule });

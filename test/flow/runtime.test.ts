@@ -1,5 +1,6 @@
 /** The local runtime itself: what every other test from outside takes for granted. */
 import { spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -7,7 +8,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { startWorkerd, type RunningWorkerd } from "../../sandbox/runtime/workerd.ts";
+import { Api } from "../../ops/api.ts";
+import { ONE_SCRIPT, startWorkerd, TWO_SCRIPTS, type RunningWorkerd } from "../../sandbox/runtime/workerd.ts";
 
 const wrangler = join(import.meta.dirname, "counter-worker/wrangler.toml");
 const vars = { GREETING: 'grüße "quoted" \\ \n' };
@@ -43,6 +45,28 @@ test("what a Durable Object stored survives SIGKILL of exactly the process we ar
   expect(await first.exited).toBe("SIGKILL");
   const second = await start();
   expect(await (await fetch(second.url)).json()).toMatchObject({ count: 2 });
+});
+
+test("one script or two: the same folder is the same system, wallets and all", async () => {
+  const secret = randomBytes(32).toString("base64url");
+  const own = {
+    WALLET_KEK_V1: randomBytes(32).toString("base64"),
+    LIGHTNING_OPERATOR_KEY_SHA256: createHash("sha256").update(secret).digest("hex"),
+    LIGHTNING_NETWORK: "regtest",
+  };
+  const key = `lwo.main.root.${secret}`;
+  const system = async (scripts: readonly string[]): Promise<Api> => {
+    await Promise.all(running.splice(0).map((worker) => worker.close()));
+    const worker = await startWorkerd({ dir, vars: own, wrangler: scripts });
+    running.push(worker);
+    return new Api(worker.url);
+  };
+  const together = await system(ONE_SCRIPT);
+  const { walletId } = await together.expect("POST", "/v1/wallets", { key, body: { preset: "starter", allow: ["seller.example:443"] } });
+  const before = await together.expect("GET", `/v1/wallets/${String(walletId)}/budgets`, { key });
+  const apart = await system(TWO_SCRIPTS);
+  expect(await apart.expect("GET", `/v1/wallets/${String(walletId)}`, { key })).toMatchObject({ walletId });
+  expect(await apart.expect("GET", `/v1/wallets/${String(walletId)}/budgets`, { key })).toEqual(before);
 });
 
 test("a port in use is one clear error", async () => {

@@ -119,7 +119,12 @@ describe("the sandbox over HTTP", () => {
     sandbox.node.faults.forRoute("joke", { kind: "never_seen_then_paid" });
     const late = await order();
     expect(await payer.pay(late)).toEqual({ kind: "unknown", reason: "connection" });
-    expect(await payer.lookup(late)).toEqual({ kind: "never_seen" });
+    const before = Date.now();
+    const unseen = await payer.lookup(late);
+    expect(unseen).toEqual({ kind: "never_seen", asOf: expect.any(Number) });
+    // Its own clock, which on one machine is ours.
+    const { asOf } = unseen as { readonly asOf: number };
+    expect([asOf >= before, asOf <= Date.now()]).toEqual([true, true]);
     expect((await sandbox.ledger()).attempts).toBe(0);
     expect(sandbox.release(late.paymentHash)).toBe(1);
     proofOf(await payer.lookup(late), late.paymentHash);
@@ -154,7 +159,7 @@ describe("the sandbox over HTTP", () => {
     const preimage = proofOf(await payer.pay(orderFor(offer)), offer.paymentHash);
     const get = async (): Promise<number> =>
       (await fetch(`${sandbox.sellerUrl}/short`, { headers: { authorization: `L402 ${offer.token}:${preimage}` } })).status;
-    await admin("POST", "/advance", { ms: 3000 });
+    await admin("POST", "/advance", { ms: 6000 });
     expect(await get()).toBe(402);
     proofOf(await payer.pay(await order("/short")), (await sandbox.ledger()).payments[1]?.paymentHash ?? "");
   });

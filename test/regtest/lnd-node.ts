@@ -9,7 +9,7 @@ import { lndNode } from "../../sandbox/regtest/lnd.ts";
 import { connectLnd } from "../../sandbox/regtest/lnd-rest.ts";
 import { addInvoice, cancelHold, held, holdInvoice, settleHold, type Invoice } from "../../sandbox/regtest/lnd-seller.ts";
 import type { RegtestSandbox } from "../../sandbox/regtest/main.ts";
-import { CHANNEL_SATS } from "../../sandbox/regtest/network.ts";
+import { CHANNEL_SATS } from "../../sandbox/regtest/nodes.ts";
 
 const WAIT_MS = 20_000;
 const newHex = () => randomBytes(32).toString("hex");

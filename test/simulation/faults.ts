@@ -30,6 +30,8 @@ export const FAULTS = [
   "noPreimage",
   "dearFee",
   "payerError",
+  "unready",
+  "stuck",
   // the seller
   "badInvoices",
   "refuse",

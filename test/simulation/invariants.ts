@@ -21,7 +21,7 @@ const RECEIPTS: Readonly<Record<string, readonly string[]>> = {
   served_cached: ["cached"],
   denied: ["denied"],
   failed: ["failed"],
-  cancelled: ["denied"],
+  cancelled: ["denied", "failed"],
   payment_unknown: ["unknown"],
   paid: ["paid", "late_settlement"],
   fulfilled: ["paid", "late_settlement", "withdrawn", "resolved"],
@@ -46,7 +46,36 @@ export class Books {
 
   /** The payer has just been called; its order has not left yet. */
   sent(order: PaymentOrder): void {
-    const { control, scheduler, mirror, house } = this.#world;
+    const { mirror, house } = this.#world;
+    this.#allowed(order);
+    const row = mirror.of(order.operationId);
+    if (row === null || row.state !== "paying")
+      throw this.#broken(`invariant 1: the payer was called for a purchase that is ${row?.state ?? "not in the journal"}`);
+    // A withdrawal is an operator's own, under no policy.
+    if (row.kind === "withdrawal") return;
+    if (house.unreadable) throw this.#broken("invariant 10: an order was made under a policy that cannot be read");
+    this.#granted(row);
+  }
+
+  /** The payer has just been asked to go on with what it has in hand: money may move, so all that stops an order stops this. */
+  resumed(order: PaymentOrder): void {
+    this.#allowed(order);
+    const row = this.#world.mirror.of(order.operationId);
+    if (row === null || (row.state !== "paying" && row.state !== "payment_unknown"))
+      throw this.#broken(`invariant 1: a payment was resumed whose purchase is ${row?.state ?? "not in the journal"}`);
+    if (row.payment_hash !== order.paymentHash || row.amount_msat !== order.amountMsat || row.reserve_msat !== order.maxFeeMsat)
+      throw this.#broken("invariant 7: a payment was resumed as another one than it was");
+  }
+
+  /** The payer does its housekeeping, for which it needs the open key. */
+  maintained(): void {
+    const { house } = this.#world;
+    if (house.disabled && !house.isEnabling) throw this.#broken("invariant 11: a disabled wallet's payer does its housekeeping");
+  }
+
+  /** Switches, epoch and the wallet's own state let an order leave. */
+  #allowed(order: PaymentOrder): void {
+    const { control, scheduler, house } = this.#world;
     this.check();
     const { now } = scheduler;
     // A clock that is set back makes what the object knows look younger than it is, by five seconds at most.
@@ -59,13 +88,6 @@ export class Books {
       );
     if (order.epoch > control.state.epoch) throw this.#broken("invariant 13: an order under an epoch that nobody has given");
     if (house.disabled && !house.isEnabling) throw this.#broken("invariant 11: an order was made by a disabled wallet");
-    const row = mirror.of(order.operationId);
-    if (row === null || row.state !== "paying")
-      throw this.#broken(`invariant 1: the payer was called for a purchase that is ${row?.state ?? "not in the journal"}`);
-    // A withdrawal is an operator's own, under no policy.
-    if (row.kind === "withdrawal") return;
-    if (house.unreadable) throw this.#broken("invariant 10: an order was made under a policy that cannot be read");
-    this.#granted(row);
   }
 
   /** The node has taken an order in hand. */
@@ -230,7 +252,10 @@ export class Books {
   /** The journal's time never runs backwards, whatever the host's clock does; a crash may undo the last reservation. */
   #dated(rows: readonly Row[]): void {
     const { object, mirror } = this.#world;
-    const fresh = rows.filter((row) => row.state === "reserved" && !this.#seen.has(`${row.id} ${row.reserved_at}`));
+    // Several seen at once were made in an order that no row tells: taken as they are dated, and held against all before them.
+    const fresh = rows
+      .filter((row): row is Paying => isPaying(row) && !this.#seen.has(`${row.id} ${row.reserved_at}`))
+      .toSorted((a, b) => a.reserved_at - b.reserved_at);
     if (fresh.length === 0) return;
     // By its date too: what a crash undid may be reserved once more.
     for (const { id, reserved_at } of fresh) this.#seen.add(`${id} ${reserved_at}`);

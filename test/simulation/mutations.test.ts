@@ -10,6 +10,8 @@ import { runScript, type Ended } from "./run-script.ts";
 const ALSO: Readonly<Record<string, readonly number[]>> = {
   // The repeated order has an operation id that no row knows: seen before the second payment is.
   "asks by paying again": [1],
+  // The payer in the object has not made itself ready for an operation that nobody has reserved: seen first.
+  "what is stuck is paid anew": [1],
   // The same memory holds the wallet's epoch.
   "what was known of the switches is good for ever": [13],
   "an older word about the switches replaces a newer one": [13],

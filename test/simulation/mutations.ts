@@ -33,12 +33,27 @@ export const MUTATIONS: readonly Mutation[] = [
       queueMicrotask(() => vault.transact(() => sendBlock(vault, purchaseId, bolt11)));`,
   },
   {
+    name: "nobody waits for the payer to be ready",
+    invariant: 1,
+    file: wallet("send.ts"),
+    find: "const unready = await prepare(vault, purchaseId, bolt11);",
+    replace: "void prepare(vault, purchaseId, bolt11); const unready = null as Code | null;",
+  },
+  {
     name: "asks by paying again",
     invariant: 2,
     file: wallet("alarm.ts"),
-    find: "const call = vault.ports.payer.lookup({ walletId: wallet.wallet_id, epoch: wallet.epoch, operationId: payment.operation_id, paymentHash: payment.payment_hash });",
+    find: "const call = vault.ports.payer.lookup(operation);",
     replace:
       'const call = vault.ports.payer.pay({ walletId: wallet.wallet_id, epoch: wallet.epoch, operationId: `${payment.operation_id}-${asked}`, bolt11: "", paymentHash: payment.payment_hash, amountMsat: payment.amount_msat as never, maxFeeMsat: payment.reserve_msat as never, deadline: asked + 30_000 });',
+  },
+  {
+    name: "what is stuck is paid anew",
+    invariant: 2,
+    faults: ["stuck"],
+    file: wallet("resume.ts"),
+    find: "await hear(vault, purchaseId, order, payer.resume(order));",
+    replace: "await hear(vault, purchaseId, order, payer.pay({ ...order, operationId: `${order.operationId}-again` }));",
   },
   {
     name: "a request key forgets that it has paid",
@@ -105,6 +120,13 @@ export const MUTATIONS: readonly Mutation[] = [
     file: wallet("send.ts"),
     find: "const looked = Math.min(asked, outcome.asOf ?? asked);",
     replace: "const looked = asked;",
+  },
+  {
+    name: "no fence is as good as one",
+    invariant: 4,
+    file: wallet("alarm.ts"),
+    find: 'return word === "fenced";',
+    replace: 'return word === "fenced" || word === "cannot_fence";',
   },
   {
     name: "what settles late is booked and goes on",
@@ -202,6 +224,14 @@ export const MUTATIONS: readonly Mutation[] = [
     file: wallet("send.ts"),
     find: 'if (stopped !== null) {\n    release(vault, row, "cancel", stopped.code);',
     replace: 'if (stopped !== null && row.state !== "reserved") {\n    release(vault, row, "cancel", stopped.code);',
+  },
+  {
+    name: "what is stuck is resumed whatever the switches say",
+    invariant: 11,
+    faults: ["stuck", "switches", "hang"],
+    file: wallet("resume.ts"),
+    find: "if (stop(vault, wallet, row, payment) !== null || payment.expires_at <= now) return null;",
+    replace: "if (payment.expires_at <= now) return null;",
   },
   {
     name: "a later spender changes nothing",

@@ -1,7 +1,7 @@
 /**
  * The Lightning node behind the payer, with books of its own: what it has accepted is the truth that the wallet's journal is
  * held against. It keeps the contract of every payer (lightning/payer.ts): refuses an order after its deadline or under an old epoch,
- * pays an operation once, keeps a fence. Only `rogue` breaks it.
+ * pays an operation once, keeps a fence; resumes what it has in hand, and nothing else. Only `rogue` breaks it.
  */
 import type { OperationRef, PaymentOrder, PaymentOutcome } from "../../lightning/payer.ts";
 import type { Msat } from "../../lightning/msat.ts";
@@ -17,6 +17,8 @@ export interface Entry {
   readonly acceptedAt: number;
   feeMsat: number;
   state: "inflight" | "settled" | "failed";
+  /** Nothing more happens to it unless it is resumed, or its time is over. */
+  stuck: boolean;
   /** It can say that it has paid, and cannot prove it. */
   readonly mute: boolean;
   /** Denied once although it had been accepted (a payer that breaks its contract). */
@@ -37,6 +39,8 @@ export class SimNode {
   readonly #fences: boolean;
   /** Some take seconds for every payment: then orders wait for one another's slot. */
   readonly #slow: boolean;
+  /** Some live in the object: they must be made ready, may be resumed, and have housekeeping to do. */
+  readonly within: boolean;
   #epoch = 0;
   /** Looked at after every acceptance. */
   onAccept: (entry: Entry, order: PaymentOrder) => void = () => {};
@@ -47,6 +51,7 @@ export class SimNode {
     this.#preimages = preimages;
     this.#fences = scheduler.choice.oneIn(2);
     this.#slow = scheduler.choice.oneIn(3);
+    this.within = scheduler.choice.oneIn(2);
   }
 
   /** Another spender has paid under this epoch: a lower one is refused from now on. */
@@ -71,6 +76,7 @@ export class SimNode {
       acceptedAt: now,
       feeMsat: 0,
       state: "inflight",
+      stuck: false,
       mute: this.#weather.strikes("noPreimage", 20),
       denied: false,
     };
@@ -79,6 +85,34 @@ export class SimNode {
     this.#byHash.set(entry.paymentHash, [...this.withHash(entry.paymentHash), entry]);
     this.changed.add(entry);
     this.onAccept(entry, order);
+    if (this.within && this.#weather.strikes("stuck", 6)) {
+      entry.stuck = true;
+      // What nobody resumes comes back by itself one day, as a contract that has expired does.
+      this.#scheduler.after(600_000 + choice.below(6_600_000), "what is stuck comes back", () => {
+        if (!entry.stuck) return;
+        entry.stuck = false;
+        entry.state = "failed";
+        this.changed.add(entry);
+      });
+      if (!this.#weather.strikes("hang", 3)) reply(this.#outcome(entry));
+      return;
+    }
+    this.#proceed(entry, reply);
+  }
+
+  /** The same operation again: it goes on where it is stuck, and else this is only a question. */
+  resume(order: PaymentOrder, reply: (outcome: PaymentOutcome) => void): void {
+    const entry = this.#byOperation.get(order.operationId);
+    if (entry === undefined) return reply({ kind: "never_seen", asOf: this.#scheduler.now });
+    // Too late, or too old a spender: nothing is done, and what is in hand is no failure.
+    const refused = order.epoch < this.#epoch || this.#scheduler.now > order.deadline;
+    if (refused || !entry.stuck) return reply(this.#outcome(entry));
+    entry.stuck = false;
+    this.#proceed(entry, reply);
+  }
+
+  #proceed(entry: Entry, reply: (outcome: PaymentOutcome) => void): void {
+    const { choice } = this.#scheduler;
     let answered = false;
     if (this.#weather.strikes("pending", 10)) {
       answered = true;
@@ -106,8 +140,9 @@ export class SimNode {
     reply(this.#outcome(entry));
   }
 
+  /** Kept for good: neither a restart of the object nor a late order undoes it. */
   cancel(operation: OperationRef): "fenced" | "cannot_fence" {
-    if (!this.#fences || this.#byOperation.has(operation.operationId)) return "cannot_fence";
+    if (!this.#fences || operation.epoch < this.#epoch || this.#byOperation.has(operation.operationId)) return "cannot_fence";
     this.#fenced.add(operation.operationId);
     return "fenced";
   }
@@ -127,7 +162,7 @@ export class SimNode {
   #outcome(entry: Entry): PaymentOutcome {
     switch (entry.state) {
       case "inflight":
-        return { kind: "pending" };
+        return entry.stuck ? { kind: "pending", resumable: true } : { kind: "pending" };
       case "failed":
         return { kind: "failed", code: "no_route", definite: true };
       case "settled": {

@@ -92,7 +92,7 @@ describe("one seed", () => {
   });
 
   it("sets off no asynchronous work but what its scheduler settles", async () => {
-    const { code, out, err } = await runScript("strangers.ts", "3", "40");
+    const { code, out, err } = await runScript("strangers.ts", "4", "40");
     expect({ code, err }).toEqual({ code: 0, err: "" });
     const { kinds, payments } = JSON.parse(out) as { readonly kinds: readonly string[]; readonly payments: number };
     expect(payments).toBeGreaterThan(0);

@@ -2,7 +2,7 @@
 import { nodeCipher } from "../../durable-objects/cipher.ts";
 import type { WalletCore } from "../../durable-objects/wallet/core.ts";
 import { TIMING, type OpenKey, type WalletPorts } from "../../durable-objects/wallet/ports.ts";
-import type { PaymentOutcome } from "../../lightning/payer.ts";
+import type { Payer, PaymentOutcome } from "../../lightning/payer.ts";
 import { openRecord, sealRecord } from "../../lightning/seal.ts";
 import type { Instance } from "./sim-object.ts";
 import { Violation } from "./scheduler.ts";
@@ -78,6 +78,37 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
     return key;
   };
   const outcome = ({ kind }: PaymentOutcome): string => kind;
+  /** Operations that this instance's payer has made itself ready for. */
+  const prepared = new Set<string>();
+  /** What a payer has that lives in the object. */
+  const within: Pick<Payer, "prepare" | "resume" | "maintain" | "forget"> = {
+    prepare: ({ operationId }) => {
+      const odd = weather.strikes("unready", 6) ? scheduler.choice.pick(["refuses", "throws", "is slow", "is silent"]) : null;
+      if (odd === "is silent") return new Promise(() => {});
+      return new Promise((resolve, reject) => {
+        scheduler.after(scheduler.choice.delay(odd === "is slow" ? 60_000 : 200), `prepare ${odd ?? ""}`, () => {
+          if (instance.gone) return;
+          if (odd === "throws") return reject(new Error("the payer cannot be built"));
+          if (odd === "refuses")
+            return resolve({ ready: false, code: scheduler.choice.pick(["insufficient_funds", "backend_unavailable"]) });
+          prepared.add(operationId);
+          resolve({ ready: true });
+        });
+      });
+    },
+    resume: (order) => {
+      world.books.resumed(order);
+      return ask("resume", outcome, (reply) => node.resume(order, reply));
+    },
+    maintain: () => {
+      world.books.maintained();
+      return later("maintain", () => {
+        if (weather.strikes("payerError", 4)) throw new Error("the payer's housekeeping failed");
+        return weather.quiet || scheduler.choice.oneIn(3) ? null : scheduler.now + object.clockOffset + scheduler.choice.delay(600_000);
+      });
+    },
+    forget: () => prepared.clear(),
+  };
   return {
     sql: instance.sql,
     alarm: { set: (at) => instance.setAlarm(at), clear: () => instance.setAlarm(null) },
@@ -107,8 +138,11 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
       granularity: "msat",
       pay: (order) => {
         world.books.sent(order);
+        if (node.within && !prepared.has(order.operationId))
+          throw failed(world, "invariant 1: the payer was called before it had made itself ready");
         return ask("pay", outcome, (reply) => node.pay(order, reply));
       },
+      ...(node.within ? within : {}),
       lookup: (operation) => ask("lookup", outcome, (reply) => node.lookup(operation, reply)),
       cancel: (operation) =>
         ask(

@@ -95,9 +95,11 @@ export interface Ending {
   readonly end: State;
 }
 
-export async function plain({ fault, seller }: Pick<Strike, "fault" | "seller">, sql: NodeSql): Promise<Ending> {
+/** @param fences false: the payer can keep no fence */
+export async function plain({ fault, seller }: Pick<Strike, "fault" | "seller">, sql: NodeSql, fences = true): Promise<Ending> {
   const { path } = WAYS.fulfilled;
   const world = await VirtualWorld.create({}, sql);
+  world.fences = fences;
   try {
     spoil(world, path, fault, seller);
     const heard = word(await world.drained(world.fetch(path, { idempotencyKey: KEY })));

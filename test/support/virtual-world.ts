@@ -43,6 +43,8 @@ export class VirtualWorld {
   readonly node: SimulatedNode;
   readonly gateway: Gateway;
   readonly sql: NodeSql;
+  /** False: the payer is one of those that can keep no fence. */
+  fences = true;
   security: SecurityState = { version: 1, globalPause: false, ownerKillSwitch: false, epoch: 1 };
   /** Called before a message leaves; every row before it is durable by then. */
   onBorder: (message: Border) => void = () => {};
@@ -89,7 +91,7 @@ export class VirtualWorld {
         if (outcome.kind === "operation_conflict") throw new Error("refused");
         return outcome;
       },
-      cancel: (operation) => executor.cancel(operation),
+      cancel: async (operation) => (this.fences ? executor.cancel(operation) : "cannot_fence"),
       status: () => executor.status(),
     };
     this.#core = new WalletCore(this.#walletPorts());

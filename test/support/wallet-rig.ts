@@ -51,6 +51,8 @@ export interface RigOptions {
   readonly policy?: Policy;
   readonly budgets?: Readonly<Record<string, Policy>>;
   readonly timing?: Partial<Timing>;
+  /** What this payer can do beyond what every payer can. */
+  readonly payer?: Pick<Payer, "prepare" | "resume" | "maintain" | "forget" | "receive">;
 }
 
 /** Every rig of the running test, for {@link checkRigs}. */
@@ -69,6 +71,8 @@ export class WalletRig {
   lookups: OperationRef[] = [];
   onLookup: (operation: OperationRef) => Promise<PaymentOutcome> = async () => ({ kind: "never_seen" });
   onPay: (order: PaymentOrder) => Promise<PaymentOutcome> | null = () => null;
+  readonly cancels: OperationRef[] = [];
+  onCancel: (operation: OperationRef) => Promise<"fenced" | "cannot_fence"> = async () => "cannot_fence";
   onUnwrap: (wrapped: Uint8Array) => Promise<Uint8Array | null> = async (wrapped) => Uint8Array.from(wrapped);
   readonly ingested: (readonly ReceiptRecord[])[] = [];
   readonly snapshots: WalletSnapshot[] = [];
@@ -77,19 +81,21 @@ export class WalletRig {
   readonly logged: string[] = [];
   core: WalletCore;
   readonly #timing: Timing;
+  readonly #more: NonNullable<RigOptions["payer"]>;
   #generation = 0;
   #count = 0;
   readonly #clock = new HandClock(START);
   readonly #seller = new RigSeller();
 
-  private constructor(timing: Timing) {
+  private constructor(timing: Timing, more: NonNullable<RigOptions["payer"]>) {
     this.#timing = timing;
+    this.#more = more;
     this.core = this.#boot();
   }
 
   /** A wallet with the budget `agents`, unless others are given. */
   static async make(options: RigOptions = {}): Promise<WalletRig> {
-    const rig = WalletRig.empty({ ...FOREVER, ...options.timing });
+    const rig = WalletRig.empty({ ...FOREVER, ...options.timing }, options.payer);
     const { policy = POLICY, budgets = { agents: POLICY } } = options;
     const record: WalletRecord = {
       walletId: WALLET_ID,
@@ -111,8 +117,8 @@ export class WalletRig {
   }
 
   /** An object that nobody has created a wallet in. */
-  static empty(timing: Timing = FOREVER): WalletRig {
-    const rig = new WalletRig(timing);
+  static empty(timing: Timing = FOREVER, more: NonNullable<RigOptions["payer"]> = {}): WalletRig {
+    const rig = new WalletRig(timing, more);
     rigs.push(rig);
     return rig;
   }
@@ -378,7 +384,11 @@ export class WalletRig {
         this.lookups.push(operation);
         return this.onLookup(operation);
       },
-      cancel: async () => "cannot_fence",
+      cancel: (operation) => {
+        this.cancels.push(operation);
+        return this.onCancel(operation);
+      },
+      ...this.#more,
       status: async () => ({
         backend: "http-executor",
         online: true,

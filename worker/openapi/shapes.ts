@@ -143,6 +143,7 @@ export const Payer = named(
       network: Schema.NullOr(Schema.String),
       lastPaymentAt: Schema.NullOr(Instant),
       version: Schema.NullOr(Schema.String),
+      degraded: may(list(Schema.Literals(["not_synced", "payment_list_stuck", "identity_mismatch", "misconfigured"]))),
     }),
   ),
 );

@@ -1,0 +1,381 @@
+/**
+ * The payer of topology A: the Spark SDK inside the Wallet object. The order's operation id is the transfer's id, so sending it twice is
+ * sending it once; it is written down before anything is done, and the SDK's payment observer is a second gate right before the operators are
+ * asked. Lightning is forced (a transfer inside Spark has no preimage). After any error the truth is asked of the operators, never guessed.
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
+import type { Payment, PrepareSendPaymentResponse } from "@breeztech/breez-sdk-spark/web";
+import { decodeBolt11 } from "../../lightning/bolt11.ts";
+import { isMsat, type Msat } from "../../lightning/msat.ts";
+import type {
+  Degradation,
+  FailureCode,
+  OperationRef,
+  Payer,
+  PayerStatus,
+  PaymentOrder,
+  PaymentOutcome,
+  Readiness,
+} from "../../lightning/payer.ts";
+import { SparkEngine, SparkUnavailable, type LiveSpark } from "./engine.ts";
+import { Incoming } from "./incoming.ts";
+import { OpenSends } from "./open-sends.ts";
+import { Operations } from "./operations.ts";
+import { outcomeOf, refusalOf } from "./outcome.ts";
+import { SPARK_TIMING, type SparkPorts, type SparkTiming } from "./ports.ts";
+import { feeOf, quoteFor } from "./quote.ts";
+import { askAgain } from "./rescue.ts";
+import { sparkSessionStore } from "./session-store.ts";
+import { sparkStorage } from "./storage.ts";
+import type { SyncReport } from "./sync-report.ts";
+import { SparkWallet } from "./wallet-row.ts";
+
+/** The version of the SDK, for status and receipts of the spike. */
+export const SPARK_SDK_VERSION = "0.19.2";
+/** Leaves are put together anew after so many sends: a send costs about 40 ms for each leaf it needs. */
+const OPTIMISE_AFTER = 8;
+const unknown = (reason: string): PaymentOutcome => ({ kind: "unknown", reason });
+
+export class SparkPayer implements Payer {
+  readonly backend = "spark-wasm";
+  readonly granularity = "sat";
+  readonly #ports: SparkPorts;
+  readonly #timing: SparkTiming;
+  readonly #engine: SparkEngine;
+  readonly #operations: Operations;
+  readonly #incoming: Incoming;
+  readonly #openSends: OpenSends;
+  readonly #wallet: SparkWallet;
+  readonly #sessions: ReturnType<typeof sparkSessionStore>;
+  /** Quotes that `prepare` got and `pay` uses: the fee that was agreed to is the most the SDK will send. */
+  readonly #quotes = new Map<string, PrepareSendPaymentResponse>();
+  /** Operations whose send is running in this instance. */
+  readonly #sending = new Set<string>();
+  #paymentsListed = true;
+
+  constructor(ports: SparkPorts, timing: SparkTiming = SPARK_TIMING) {
+    this.#ports = ports;
+    this.#timing = timing;
+    const now = (): number => ports.clock.now();
+    this.#operations = new Operations(ports.sql, now);
+    this.#incoming = new Incoming(ports.sql, now);
+    this.#wallet = new SparkWallet(ports.sql);
+    this.#sessions = sparkSessionStore({ sql: ports.sql, ...sealingOf(ports) }, now);
+    this.#openSends = new OpenSends(sparkStorage({ sql: ports.sql, ...sealingOf(ports) }, now));
+    this.#engine = new SparkEngine(ports, timing, {
+      storage: this.#openSends.storage,
+      sessions: this.#sessions,
+      observer: {
+        beforeSend: async (payments) => {
+          for (const { paymentId } of payments) if (!this.#operations.pass(paymentId)) throw new Error("refused at the gate");
+        },
+        afterSend: async () => {},
+      },
+      identity: {
+        stored: () => this.#wallet.stored(),
+        store: (network, identity) => this.#wallet.store(network, identity, ports.facts()?.epoch ?? 1),
+      },
+    });
+  }
+
+  async prepare(order: Omit<PaymentOrder, "deadline">): Promise<Readiness> {
+    try {
+      return await this.#engine.use(async (live): Promise<Readiness> => {
+        if (!live.synced()) await this.#sync(live);
+        const quote = await quoteFor(live, order);
+        if (quote === null) return { ready: false, code: "payment_failed" };
+        if (quote.feeSats * 1000 > order.maxFeeMsat) return { ready: false, code: "fee_over_cap" };
+        const { balanceSats } = await live.sdk.getInfo({});
+        // What is there was read from the operators; that there is no more is only known after a whole sync.
+        if (balanceSats < quote.amountSats + quote.feeSats)
+          return { ready: false, code: live.synced() ? "insufficient_funds" : "backend_unavailable" };
+        this.#quotes.set(order.operationId, quote.response);
+        return { ready: true };
+      }, this.#timing.answer);
+    } catch (error) {
+      return { ready: false, code: error instanceof SparkUnavailable ? "backend_unavailable" : refusalOf(error) };
+    }
+  }
+
+  pay(order: PaymentOrder): Promise<PaymentOutcome> {
+    // In the same turn as block two: the order is on record before anything is awaited.
+    const refused = this.#accept(order);
+    return refused === null ? this.#answered(order, this.#send(order)) : Promise.resolve(refused);
+  }
+
+  async lookup(operation: OperationRef): Promise<PaymentOutcome> {
+    // Known without asking anybody: it never passed the gate and never will, or its leaves came back.
+    const state = this.#operations.row(operation.operationId)?.state;
+    if (state === "fenced" || state === "failed") return { kind: "failed", code: "payment_failed", definite: true };
+    try {
+      return await this.#engine.use((live) => this.#find(live, operation), this.#timing.answer);
+    } catch (error) {
+      return unknown(error instanceof SparkUnavailable ? error.why : "lookup_failed");
+    }
+  }
+
+  resume(order: PaymentOrder): Promise<PaymentOutcome> {
+    const refused = this.#accept(order);
+    return refused === null ? this.#answered(order, this.#resume(order)) : Promise.resolve(refused);
+  }
+
+  cancel(operation: OperationRef): Promise<"fenced" | "cannot_fence"> {
+    return Promise.resolve(this.#operations.fence(operation) ? "fenced" : "cannot_fence");
+  }
+
+  async status(): Promise<PayerStatus> {
+    const base = {
+      backend: this.backend,
+      network: this.#ports.settings.network,
+      lastPaymentAt: this.#wallet.lastPaymentAt(),
+      version: SPARK_SDK_VERSION,
+    } as const;
+    try {
+      return await this.#engine.use(async (live) => {
+        const report = await this.#sync(live);
+        const { balanceSats } = await live.sdk.getInfo({});
+        const spendable = balanceSats * 1000;
+        const degraded: Degradation[] = [];
+        if (!report.wallet) degraded.push("not_synced");
+        else if (!report.payments) degraded.push("payment_list_stuck");
+        // A balance that was not synced just now may be an empty instance's zero.
+        return { ...base, online: report.wallet, spendableMsat: report.wallet && isMsat(spendable) ? (spendable as Msat) : null, degraded };
+      }, this.#timing.answer);
+    } catch (error) {
+      const fault = error instanceof SparkUnavailable ? error.fault : null;
+      const degraded: Degradation[] = fault === null ? [] : [fault === "another_identity" ? "identity_mismatch" : "misconfigured"];
+      return { ...base, online: false, spendableMsat: null, degraded };
+    }
+  }
+
+  /** The SSP makes the invoice; that it is for our preimage, amount and network is checked here, since SDK 0.19.2 does not. */
+  async receive(amountMsat: Msat, description: string): Promise<{ readonly bolt11: string } | null> {
+    if (amountMsat % 1000 !== 0 || amountMsat === 0) return null;
+    const amountSats = amountMsat / 1000;
+    const made = await this.#engine.use(async (live) => {
+      let asked: string | null = null;
+      const { sspConfig } = live.config.sparkConfig ?? {};
+      const unwatch = live.egress.watch(new URL(sspConfig?.baseUrl ?? "").origin, (body) => {
+        asked = askedPaymentHash(body) ?? asked;
+      });
+      try {
+        const { paymentRequest } = await live.sdk.receivePayment({
+          paymentMethod: { type: "bolt11Invoice", description, amountSats, expirySecs: Math.floor(this.#timing.invoice / 1000) },
+        });
+        return { bolt11: paymentRequest, asked };
+      } finally {
+        unwatch();
+      }
+    }, this.#timing.answer);
+    const read = decodeBolt11(made.bolt11);
+    const right =
+      read.ok &&
+      read.invoice.paymentHash === made.asked &&
+      read.invoice.amountMsat === amountMsat &&
+      read.invoice.network === this.#ports.settings.network;
+    if (!right) {
+      this.#ports.log("spark_invoice_refused", { walletId: this.#ports.facts()?.walletId ?? "" });
+      return null;
+    }
+    this.#incoming.expect(read.invoice.paymentHash, amountSats, read.invoice.expiresAt);
+    return { bolt11: made.bolt11 };
+  }
+
+  /** Takes in what has arrived, and puts change together while nobody is paying. */
+  async maintain(): Promise<number | null> {
+    this.#operations.forgetOld();
+    this.#incoming.forgetExpired();
+    const watching = this.#incoming.open();
+    const tidy = this.#wallet.sendsSinceOptimised() >= OPTIMISE_AFTER;
+    if (watching === 0 && !tidy) return null;
+    await this.#engine.use(async (live) => {
+      const report = await this.#sync(live);
+      if (report.payments && watching > 0) this.#incoming.received(await arrived(live));
+      if (!report.wallet || !tidy || this.#sending.size > 0) return;
+      await live.sdk.optimizeLeaves({ mode: "singleRound" });
+      this.#wallet.optimised();
+    });
+    return this.#incoming.nextLook();
+  }
+
+  forget(): void {
+    this.#quotes.clear();
+    this.#engine.drop();
+  }
+
+  /** Bytes of wasm memory, or null while nothing is open; for measurements. */
+  memory(): number | null {
+    return this.#engine.live?.memory() ?? null;
+  }
+
+  /** @returns why this order is not taken, or null */
+  #accept(order: PaymentOrder): PaymentOutcome | null {
+    if (!this.#wallet.raiseEpoch(order.epoch)) return { kind: "failed", code: "spender_superseded", definite: true };
+    const known = this.#operations.row(order.operationId);
+    // An order that comes too late is refused; one that was sent before is still looked after.
+    if (known === null && order.deadline <= this.#ports.clock.now()) return { kind: "failed", code: "payment_failed", definite: true };
+    return this.#operations.ask(order).state === "fenced" ? { kind: "failed", code: "payment_failed", definite: true } : null;
+  }
+
+  /** An answer in time: what is still running goes on, and is found by the next lookup. */
+  async #answered(order: PaymentOrder, running: Promise<PaymentOutcome>): Promise<PaymentOutcome> {
+    const timer = this.#ports.clock.timer(Math.max(0, Math.min(this.#timing.answer, order.deadline - this.#ports.clock.now())));
+    try {
+      return await Promise.race([running, timer.done.then((): PaymentOutcome => ({ kind: "pending" }))]);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async #send(order: PaymentOrder): Promise<PaymentOutcome> {
+    const { operationId } = order;
+    const sent = (): boolean => this.#operations.row(operationId)?.state !== "asked";
+    const again = sent();
+    this.#sending.add(operationId);
+    try {
+      return await this.#engine.use(async (live) => {
+        // Sent before by an instance that is gone: what became of it comes first, or innocent leaves would be reserved beside it.
+        const report = again || !live.synced() ? await this.#syncFor(live, operationId) : null;
+        if (again) {
+          const found = await this.#found(live, operationId);
+          if (found !== null) return found;
+          if (report?.payments !== true) return unknown("not_synced");
+        }
+        const quote = this.#quotes.get(operationId) ?? (await quoteFor(live, order))?.response;
+        if (quote === undefined || feeOf(quote) * 1000 > order.maxFeeMsat)
+          return this.#unsent(order, quote === undefined ? "payment_failed" : "fee_over_cap");
+        this.#operations.agree(operationId, feeOf(quote), await this.#openSends.place());
+        try {
+          const { payment } = await live.sdk.sendPayment({
+            prepareResponse: quote,
+            idempotencyKey: operationId,
+            options: { type: "bolt11Invoice", preferSpark: false, completionTimeoutSecs: Math.floor(this.#timing.answer / 1000) - 1 },
+          });
+          const outcome = this.#read(payment);
+          // The SSP says that it failed: whether the leaves are back, the operators know.
+          if (payment.status !== "failed" || outcome.kind === "failed") return outcome;
+          await this.#syncFor(live, operationId);
+          return (await this.#found(live, operationId)) ?? outcome;
+        } catch (error) {
+          live.stale();
+          if (!sent()) return this.#unsent(order, refusalOf(error));
+          return (await this.#syncFor(live, operationId)).wallet
+            ? ((await this.#found(live, operationId)) ?? unknown("send_interrupted"))
+            : unknown("send_interrupted");
+        }
+      });
+    } catch (error) {
+      // No instance was to be had, or it was lost on the way: only what never passed the gate is definitely unsent, and then nothing can pass it any more.
+      const why = error instanceof SparkUnavailable ? error.why : "send_interrupted";
+      return again ? unknown(why) : this.#unsent(order, "backend_unavailable", why);
+    } finally {
+      this.#quotes.delete(operationId);
+      this.#sending.delete(operationId);
+    }
+  }
+
+  /** Definitely unsent, if it can be fenced: from then on nothing passes the gate for it, not even a call that was given up. */
+  #unsent(order: PaymentOrder, code: FailureCode, why = "send_interrupted"): PaymentOutcome {
+    return this.#operations.fence(order) ? { kind: "failed", code, definite: true } : unknown(why);
+  }
+
+  /** The rescue: a transfer that the SSP was never asked to pay for. Anything else is the same operation again, under the same id. */
+  async #resume(order: PaymentOrder): Promise<PaymentOutcome> {
+    try {
+      const outcome = await this.#engine.use(async (live) => {
+        await this.#syncFor(live, order.operationId);
+        const found = await this.#found(live, order.operationId);
+        if (found === null || found.kind !== "pending" || found.resumable !== true) return found;
+        const { sspConfig } = live.config.sparkConfig ?? {};
+        const asked = await askAgain(
+          {
+            url: `${sspConfig?.baseUrl ?? ""}/${sspConfig?.schemaEndpoint ?? "graphql/spark/2025-03-19"}`,
+            token: this.#sessions.token(sspConfig?.identityPublicKey ?? ""),
+            fetch: (request) => live.egress.fetch(request),
+          },
+          order,
+        );
+        this.#ports.log("spark_rescue", { operationId: order.operationId, taken: asked });
+        live.stale();
+        await this.#syncFor(live, order.operationId);
+        return (await this.#found(live, order.operationId)) ?? unknown("not_listed");
+      });
+      return outcome ?? (await this.#send(order));
+    } catch (error) {
+      return unknown(error instanceof SparkUnavailable ? error.why : "resume_failed");
+    }
+  }
+
+  async #find(live: LiveSpark, operation: OperationRef): Promise<PaymentOutcome> {
+    const asOf = this.#ports.clock.now();
+    const row = this.#operations.row(operation.operationId);
+    // Proven is proven; anything less is asked again, for a wrong preimage may yet be put right.
+    const stored = await this.#found(live, operation.operationId);
+    if (stored?.kind === "settled" && opens(stored.preimage, operation.paymentHash)) return stored;
+    const report = await this.#syncFor(live, operation.operationId);
+    const found = await this.#found(live, operation.operationId);
+    const sending = this.#sending.has(operation.operationId);
+    if (found !== null) return sending && found.kind === "pending" ? { kind: "pending" } : found;
+    // Absence proves something only where everything was read.
+    if (!report.wallet || !report.payments) return unknown(report.wallet ? "payment_list_stuck" : "not_synced");
+    if (sending) return { kind: "pending" };
+    // Passed the gate and never arrived: the same id again is safe while the order is still good.
+    if (row?.state === "gated" && asOf < row.deadline) return { kind: "pending", resumable: true };
+    return { kind: "never_seen", asOf };
+  }
+
+  async #found(live: LiveSpark, operationId: string): Promise<PaymentOutcome | null> {
+    try {
+      const { payment } = await live.sdk.getPayment({ paymentId: operationId });
+      return this.#read(payment);
+    } catch {
+      return null;
+    }
+  }
+
+  #read(payment: Payment): PaymentOutcome {
+    const row = this.#operations.row(payment.id);
+    const outcome = outcomeOf(payment, row?.fee_sats ?? null, this.#ports.clock.now());
+    if (outcome.kind === "settled") this.#operations.end(payment.id, "settled");
+    if (outcome.kind === "failed") this.#operations.end(payment.id, "failed");
+    return outcome;
+  }
+
+  /** A sync that also reads again what has become of one send, however many have overtaken it. */
+  async #syncFor(live: LiveSpark, operationId: string): Promise<SyncReport> {
+    const place = this.#operations.row(operationId)?.place ?? null;
+    return place === null ? this.#sync(live) : this.#openSends.readFrom(place, () => this.#sync(live));
+  }
+
+  async #sync(live: LiveSpark): Promise<SyncReport> {
+    const report = await live.sync();
+    if (report.payments !== this.#paymentsListed && report.wallet) {
+      this.#paymentsListed = report.payments;
+      this.#ports.log("spark_payment_list", { stuck: !report.payments });
+    }
+    return report;
+  }
+}
+
+/** Payment hashes of what has come in. */
+async function arrived(live: LiveSpark): Promise<readonly string[]> {
+  const { payments } = await live.sdk.listPayments({ typeFilter: ["receive"], statusFilter: ["completed"], limit: 100 });
+  return payments.flatMap(({ details }) => (details?.type === "lightning" ? [details.htlcDetails.paymentHash] : []));
+}
+
+const opens = (preimage: string | null, paymentHash: string): boolean =>
+  preimage !== null && /^[0-9a-f]{64}$/u.test(preimage) && bytesToHex(sha256(hexToBytes(preimage))) === paymentHash;
+
+/** What the SDK asked the SSP to make an invoice for. */
+function askedPaymentHash(body: string): string | null {
+  if (!body.includes("RequestLightningReceive")) return null;
+  return /"payment_hash"\s*:\s*"([0-9a-f]{64})"/u.exec(body)?.[1] ?? null;
+}
+
+function sealingOf({ sealing }: SparkPorts) {
+  return {
+    seal: (context: string, plain: Uint8Array) => sealing.seal(context, plain),
+    open: (context: string, sealed: Uint8Array) => sealing.open(context, sealed),
+  };
+}

@@ -1,0 +1,25 @@
+/** What a send would cost, as the SDK reads the invoice and the SSP names its fee. One request; nothing moves. */
+import type { PrepareSendPaymentResponse } from "@breeztech/breez-sdk-spark/web";
+import type { PaymentOrder } from "../../lightning/payer.ts";
+import type { LiveSpark } from "./engine.ts";
+
+export interface Quote {
+  readonly response: PrepareSendPaymentResponse;
+  readonly amountSats: number;
+  readonly feeSats: number;
+}
+
+/** Null when the SDK reads another payment out of the invoice than the one that was ordered. */
+export async function quoteFor(live: LiveSpark, order: Omit<PaymentOrder, "deadline">): Promise<Quote | null> {
+  const response = await live.sdk.prepareSendPayment({ paymentRequest: { type: "input", input: order.bolt11 } });
+  const { paymentMethod } = response;
+  if (paymentMethod.type !== "bolt11Invoice") return null;
+  const { invoiceDetails } = paymentMethod;
+  if (invoiceDetails.paymentHash !== order.paymentHash || invoiceDetails.amountMsat !== order.amountMsat) return null;
+  return { response, amountSats: Math.ceil(order.amountMsat / 1000), feeSats: feeOf(response) };
+}
+
+/** Whole satoshi. */
+export function feeOf({ paymentMethod }: PrepareSendPaymentResponse): number {
+  return paymentMethod.type === "bolt11Invoice" ? paymentMethod.lightningFeeSats : Number.POSITIVE_INFINITY;
+}

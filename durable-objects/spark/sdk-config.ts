@@ -1,0 +1,51 @@
+/** The SDK's configuration for a vault: server mode, no background work, nobody asked but the operators and the SSP. */
+import type { Config } from "@breeztech/breez-sdk-spark/web";
+import { isSparkNetwork } from "../../lightning/spark-network.ts";
+import type { Breez } from "./generated/breez.js";
+import type { SparkSettings } from "./ports.ts";
+
+/** The SDK's own hosts (0.19.2). They are the same for mainnet and hosted regtest. */
+const BUILT_IN = [
+  "https://0.spark.lightspark.com",
+  "https://spark-operator.breez.technology",
+  "https://2.spark.flashnet.xyz",
+  "https://api.lightspark.com",
+];
+/** Where the SDK exchanges the API key for its partner token. */
+const MAINNET_ONLY = "https://nd1.breez.technology";
+
+export function sdkConfig(breez: Pick<Breez, "defaultServerConfig">, settings: SparkSettings): Config {
+  if (!isSparkNetwork(settings.network)) throw new RangeError("Spark is not on this network");
+  const config = breez.defaultServerConfig(settings.network);
+  // Lightning addresses, deposits from the chain and foreign invoice forms are nothing a vault needs, and each asks another host.
+  delete config.lnurlDomain;
+  delete config.maxDepositClaimFee;
+  config.useDefaultExternalInputParsers = false;
+  config.preferSparkOverLightning = false;
+  if (settings.apiKey !== null) config.apiKey = settings.apiKey;
+  const { operators } = settings;
+  if (operators === null) return config;
+  const { sparkConfig } = config;
+  if (sparkConfig === undefined) throw new Error("the SDK's default has no Spark configuration");
+  config.sparkConfig = {
+    ...sparkConfig,
+    coordinatorIdentifier: operators.coordinator,
+    threshold: operators.threshold,
+    signingOperators: operators.operators.map(({ id, identifier, address, identityPublicKey }) => ({
+      id,
+      identifier,
+      address,
+      identityPublicKey,
+    })),
+    sspConfig: { ...operators.ssp },
+  };
+  return config;
+}
+
+/** Origins that an instance may reach. */
+export function originsOf(settings: SparkSettings): ReadonlySet<string> {
+  const { operators, network } = settings;
+  if (operators !== null)
+    return new Set([...operators.operators.map(({ address }) => address), operators.ssp.baseUrl].map((url) => new URL(url).origin));
+  return new Set(network === "mainnet" ? [...BUILT_IN, MAINNET_ONLY] : BUILT_IN);
+}

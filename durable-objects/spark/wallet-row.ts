@@ -1,0 +1,52 @@
+/** What the payer knows of its wallet across evictions: whose key it is, the highest epoch it was ordered under, when it last paid. */
+import type { Sql } from "../sql.ts";
+
+interface Row {
+  readonly network: string;
+  readonly identity: string;
+  readonly epoch: number;
+  readonly last_payment_at: number | null;
+  readonly sends_since_optimised: number;
+}
+
+export class SparkWallet {
+  readonly #sql: Sql;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  stored(): { readonly network: string; readonly identity: string } | null {
+    return this.#row();
+  }
+
+  /** @param identity compressed public key, hex */
+  store(network: string, identity: string, epoch: number): void {
+    this.#sql.rows("INSERT INTO spark_wallet (only, network, identity, epoch) VALUES (1, ?, ?, ?)", network, identity, epoch);
+  }
+
+  /** @returns false for an epoch below the highest seen (invariant 13) */
+  raiseEpoch(epoch: number): boolean {
+    const row = this.#row();
+    if (row === null) return true;
+    if (epoch < row.epoch) return false;
+    if (epoch > row.epoch) this.#sql.rows("UPDATE spark_wallet SET epoch = ?", epoch);
+    return true;
+  }
+
+  lastPaymentAt(): number | null {
+    return this.#row()?.last_payment_at ?? null;
+  }
+
+  sendsSinceOptimised(): number {
+    return this.#row()?.sends_since_optimised ?? 0;
+  }
+
+  optimised(): void {
+    this.#sql.rows("UPDATE spark_wallet SET sends_since_optimised = 0");
+  }
+
+  #row(): Row | null {
+    return this.#sql.rows<Row>("SELECT * FROM spark_wallet")[0] ?? null;
+  }
+}

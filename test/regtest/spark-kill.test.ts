@@ -1,0 +1,189 @@
+/**
+ * Purchases over the whole chain while workerd is killed again and again, at a message chosen by a seed, which is lost with it or arrives
+ * without it: in the middle of a 402, of a FROST signature, of an order to the SSP. Then the alarms alone have the word, then the callers who
+ * never got an answer ask again. In the end the journals, the operators' leaves, the SSP's lnd, the router and the seller's lnd behind
+ * Aperture must tell one story. How many purchases: LIGHTNING_SPARK_KILL_PURCHASES, 30 left out.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isOpenPayment } from "../../lightning/purchase.ts";
+import { buildRegtest } from "../../sandbox/regtest/build.ts";
+import { sparkDifferences } from "../../sandbox/regtest/spark-books.ts";
+import { ledgerOfSpark } from "../../sandbox/regtest/spark-ledger.ts";
+import type { Service } from "../../sandbox/services.ts";
+import { differences, readBooks, untilBooks } from "../kill/books.ts";
+import { Choice } from "../simulation/choice.ts";
+import { startSparkKillRig, type Buyer, type SparkKillRig } from "./spark-kill-rig.ts";
+
+const PURCHASES = Number(process.env["LIGHTNING_SPARK_KILL_PURCHASES"] ?? 30);
+const WALLETS = 2;
+const CALLERS = 8;
+/** Messages at the border in one life of the process, at most. After a start each wallet needs about twenty to sync, and a dozen a purchase. */
+const LONGEST_LIFE = 120;
+/** A caller who is told "pending" asks so often, and then leaves the rest to the alarms. */
+const PATIENCE = 3;
+/** Generous: on two shared cores a cold wallet alone takes seconds, and each open payment is looked up by itself. */
+const ALARM_MS = 120_000 + PURCHASES * 1_000;
+/** With the SSP's fee of 1 sat a single leaf of 16: what needs no change is quick. Every tenth purchase costs 20 and needs some. */
+const PRICE_SATS = 15;
+const ODD_PRICE_SATS = 20;
+const SSP_FEE_SATS = 1;
+/** What the dearer ones need beyond a leaf each, and something to be left over. */
+const REST_SATS = 64;
+
+const say = (line: string) => console.error(`regtest: ${line}`);
+const build = await buildRegtest(say);
+if (build.kind === "unavailable") {
+  if (build.code === "build_failed") throw new Error(build.reason);
+  say(`SKIPPED: ${build.reason}`);
+}
+
+const key = (n: number): string => `purchase-${n}`;
+const path = (n: number): string => `/cheap/${n}`;
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+/** The payments that a wallet is funded with. */
+const parts = (purchases: readonly number[]): readonly number[] => [...purchases.map(() => PRICE_SATS + SSP_FEE_SATS), REST_SATS];
+const price = (n: number): number => (n % 10 === 9 ? ODD_PRICE_SATS : PRICE_SATS);
+/** One service each: a credential that another purchase could use would leave nothing to pay. */
+const SERVICES = Array.from({ length: PURCHASES }, (_, n): Service => ({
+  name: `cheap_${n}`,
+  path: path(n),
+  pathRegexp: `^${path(n)}$`,
+  auth: "on",
+  priceSats: price(n),
+}));
+
+/** Kills at chosen messages and starts again; `up` is the present life, or the next one. */
+class Reaper {
+  kills = 0;
+  up: Promise<unknown> = Promise.resolve();
+  #left = 0;
+  #done = false;
+  readonly #choice = new Choice(20_261_122);
+  readonly #rig: SparkKillRig;
+
+  constructor(rig: SparkKillRig) {
+    this.#rig = rig;
+  }
+
+  begin(): void {
+    this.#left = 1 + this.#choice.below(LONGEST_LIFE);
+    this.#rig.seller.onMessage = this.#rig.network.onMessage = () => {
+      if (this.#done || (this.#left -= 1) !== 0) return "go";
+      this.kills += 1;
+      this.up = this.#again();
+      return this.#choice.oneIn(2) ? "drop" : "go";
+    };
+  }
+
+  end(): Promise<unknown> {
+    this.#done = true;
+    return this.up;
+  }
+
+  async #again(): Promise<void> {
+    await this.#rig.kill();
+    await this.#rig.start();
+    this.#left = 1 + this.#choice.below(LONGEST_LIFE);
+  }
+}
+
+describe.skipIf(build.kind === "unavailable")("Spark in the vault, over a real Lightning network", () => {
+  let rig: SparkKillRig;
+  let reaper: Reaper;
+  beforeAll(async () => {
+    rig = await startSparkKillRig(SERVICES, say);
+    reaper = new Reaper(rig);
+  }, 300_000);
+  afterAll(() => rig?.close());
+
+  /** What a careful client does: no answer, or one that says "try again", means the same request once more under the same key. */
+  async function buy(buyer: Buyer, n: number): Promise<"done" | "pending"> {
+    let told = 0;
+    for (let tries = 0; tries < 100; tries++) {
+      await reaper.up;
+      const answer = await rig.fetch(buyer, { path: path(n), idempotencyKey: key(n), waitMs: 5000 }).catch(() => null);
+      if (answer === null) continue;
+      if (answer.status === 200) return "done";
+      if (answer.json?.["retryable"] !== true) throw new Error(`purchase ${n} ended with ${answer.code ?? answer.status}`);
+      if ((answer.code === "payment_pending" || answer.code === "payment_unknown") && ++told === PATIENCE) return "pending";
+    }
+    throw new Error(`purchase ${n} never came to an end`);
+  }
+
+  /** As its owner would: an invoice for each leaf that will be wanted, each paid by the router over its channel. */
+  async function fund(buyer: Buyer, purchases: readonly number[]): Promise<void> {
+    for (const amountSats of parts(purchases)) await rig.spark.payInvoice(await rig.invoice(buyer, amountSats));
+    for (let tries = 0; tries < 1000; tries++) if ((await rig.balance(buyer)) === sum(parts(purchases))) return;
+    throw new Error("the wallet has not taken in what was paid to it");
+  }
+
+  /** The balance as soon as the wallet can tell it. */
+  async function known(buyer: Buyer): Promise<number> {
+    for (let tries = 0; tries < 100; tries++) {
+      const balance = await rig.balance(buyer);
+      if (balance !== null) return balance;
+    }
+    throw new Error("the wallet does not tell its balance");
+  }
+
+  test(
+    `${PURCHASES} purchases and a kill every few hundred messages: no double payment, no lost credential, no drift, in six books`,
+    { timeout: 300_000 + PURCHASES * 6_000 },
+    async () => {
+      const buyers = await Promise.all(Array.from({ length: WALLETS }, () => rig.buyer()));
+      const of = (n: number): Buyer => buyers[n % WALLETS] as Buyer;
+      const all = Array.from({ length: PURCHASES }, (_, n) => n);
+      const began = performance.now();
+      const seconds = (): string => `${((performance.now() - began) / 1000).toFixed(0)} s`;
+      const mine = (buyer: Buyer): readonly number[] => all.filter((n) => of(n) === buyer);
+      await Promise.all(buyers.map((buyer) => fund(buyer, mine(buyer))));
+      say(`${seconds()}: ${WALLETS} wallets are funded`);
+
+      let next = 0;
+      const unanswered: number[] = [];
+      reaper.begin();
+      const caller = async (): Promise<void> => {
+        while (next < PURCHASES) {
+          const n = next++;
+          if ((await buy(of(n), n)) === "pending") unanswered.push(n);
+        }
+      };
+      await Promise.all(Array.from({ length: CALLERS }, caller));
+      await reaper.end();
+      say(`${seconds()}: all asked for, ${reaper.kills} kills, ${unanswered.length} without an answer`);
+      expect(reaper.kills).toBeGreaterThan(PURCHASES / 15);
+
+      // Nobody asks. One more kill, so that not even an object in memory knows of anything.
+      await rig.kill();
+      await rig.start();
+      await untilBooks(
+        rig.walletsDir,
+        (books) => books.every(({ purchases, flights }) => flights === 0 && !purchases.some(({ state }) => isOpenPayment(state))),
+        ALARM_MS,
+      );
+      say(`${seconds()}: no payment is open`);
+
+      for (const n of unanswered) expect(await buy(of(n), n)).toBe("done");
+      // Each wallet's own balance is what it was given less what its purchases cost: nothing is stuck in a swap or a returned transfer.
+      const cost = (purchases: readonly number[]): number => sum(purchases.map((n) => price(n) + SSP_FEE_SATS));
+      for (const buyer of buyers) expect(await known(buyer)).toBe(sum(parts(mine(buyer))) - cost(mine(buyer)));
+      await rig.kill();
+      const journals = readBooks(rig.walletsDir);
+      const books = await rig.regtest.books();
+      say(`${seconds()}: books are read`);
+      expect(sparkDifferences(books)).toEqual([]);
+      expect(differences(journals, ledgerOfSpark(books.spark))).toEqual([]);
+      // Invariant 2: one payment for each request, however often it was sent.
+      const settled = books.paidOut.payments.filter(({ state }) => state === "settled");
+      expect([settled.length, books.paidOut.inFlight]).toEqual([PURCHASES, 0]);
+      const keyOf = new Map(journals.flatMap(({ purchases }) => purchases.map(({ id, request_key }) => [id, request_key] as const)));
+      const paidKeys = journals.flatMap(({ payments }) =>
+        payments.filter(({ state }) => state === "settled").map(({ purchase_id }) => keyOf.get(purchase_id)),
+      );
+      expect([paidKeys.length, new Set(paidKeys)]).toEqual([PURCHASES, new Set(all.map(key))]);
+      // A preimage was revealed for each invoice that the seller's node counts as paid, and for no other.
+      expect(books.payees.length).toBe(PURCHASES);
+      await rig.start();
+    },
+  );
+});
