@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- --quick] [-- --json]`: the figures, each with its goal. With `--load` instead: 10,000 purchases over 50 wallets, and restarts;
- * with `--packaging`: one script against two. Everything is on this machine: raw workerd, the simulated node
+ * with `--packaging`: one script against two; with `--spark`: sends in the object against the same SDK in Node. Everything is on this machine: raw workerd, the simulated node
  * and the client that measures share its cores. Compare ratios within one run, not numbers between machines. A missed goal is no
  * error: the exit code says whether the figures could be taken.
  */
@@ -20,6 +20,7 @@ import { measurePackaging, packagingFigures } from "./packaging.ts";
 import { paidPerSecond } from "./paid.ts";
 import { restartFigures } from "./restart.ts";
 import { startRig, type Rig } from "./rig.ts";
+import { FULL_SPARK, measureSpark, QUICK_SPARK } from "./spark.ts";
 import { workerSize, type WorkerSize } from "./worker-size.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -43,18 +44,20 @@ const QUICK: typeof FULL = {
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<number> {
-  const parsed = readFlags(argv, { quick: "boolean", json: "boolean", load: "boolean", packaging: "boolean" });
+  const parsed = readFlags(argv, { quick: "boolean", json: "boolean", load: "boolean", packaging: "boolean", spark: "boolean" });
   if (!parsed.ok) {
     console.error(parsed.line);
     return 2;
   }
-  const { quick, json, load, packaging } = parsed.flags;
+  const { quick, json, load, packaging, spark } = parsed.flags;
   const out = output(json, 50);
   const machine = {
     engine: "raw workerd, loopback, keep-alive",
     world: packaging
       ? "sandbox and Spark network in the measuring process, every signature real and checked"
-      : "sandbox in a process of its own, invoices with dummy signatures",
+      : spark
+        ? "sandbox and Spark network in a process of their own, every signature real and checked"
+        : "sandbox in a process of its own, invoices with dummy signatures",
     cores: availableParallelism(),
     cpu: cpus()[0]?.model ?? "unknown",
     node: process.versions.node,
@@ -72,6 +75,14 @@ async function main(argv: readonly string[]): Promise<number> {
       const measured = await measurePackaging(quick ? 3 : 9);
       take(packagingFigures(measured));
       out.document({ ok: true, quick, machine, ...measured });
+      return 0;
+    }
+    if (spark) {
+      const { figures: measured, ...about } = await measureSpark(quick ? QUICK_SPARK : FULL_SPARK);
+      take(measured);
+      for (const [when, averages] of Object.entries(about.load))
+        out.line(`load average ${when}`, averages.map((each) => each.toFixed(1)).join(", "));
+      out.document({ ok: true, quick, machine, ...about, figures: measured.map((figure) => ({ ...figure, met: isMet(figure) })) });
       return 0;
     }
     if (load) {

@@ -1,5 +1,5 @@
 /**
- * One script or two: the figures of `npm run bench -- --packaging --json`, as they stand in spike/results/packaging.json, and the choice
+ * One script or two: the figures of `npm run --silent bench -- --packaging --json`, as they stand in spike/results/packaging.json, and the choice
  * that follows from them. The rule is written here, before the figures: two scripts unless one is no worse for the front door.
  */
 
@@ -44,7 +44,7 @@ export function packagingSection(packaging: Packaging | null): readonly string[]
     return [
       "## One script or two",
       "",
-      "**Not measured.** `npm run bench -- --packaging --json > spike/results/packaging.json` measures it.",
+      "**Not measured.** `npm run --silent bench -- --packaging --json > spike/results/packaging.json` measures it.",
     ];
   const { choice, because } = packagingChoice(packaging);
   const column = (pick: (shape: PackagingShape) => string): string => `${pick(packaging.one)} | ${pick(packaging.two)}`;

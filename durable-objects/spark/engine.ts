@@ -78,29 +78,52 @@ export class SparkEngine {
   }
 
   /**
-   * Runs `body` with the instance, which is built if there is none, under one deadline for both.
-   * @throws SparkUnavailable when there is no instance to be had, or it was dropped meanwhile; else what `body` throws
+   * Runs `body` with the instance, which is built if there is none. Two clocks: after `ms` the caller is let go, while the work goes on (each
+   * of its requests has a deadline of its own); work that has not ended by {@link SparkTiming.call} never will, and takes the instance with it.
+   * @throws SparkUnavailable when there is no instance to be had, or it was dropped meanwhile, or time is up; else what `body` throws
    */
   async use<T>(body: (live: LiveSpark) => Promise<T>, ms: number = this.#timing.call): Promise<T> {
-    const timer = this.#ports.clock.timer(ms);
-    const late = timer.done.then((): never => {
-      throw new SparkUnavailable("deadline");
-    });
     this.#users++;
     this.#idle?.cancel();
     this.#idle = null;
+    const running = this.#run(body);
+    this.#watch(running);
+    const timer = this.#ports.clock.timer(ms);
     try {
-      const instance = await Promise.race([this.#open(), late]);
-      return await Promise.race([body(instance), instance.ended, late]);
-    } catch (error) {
-      if (error instanceof SparkUnavailable && error.why === "deadline") this.drop("deadline");
-      throw error;
+      return await Promise.race([
+        running,
+        timer.done.then((): never => {
+          throw new SparkUnavailable("deadline");
+        }),
+      ]);
     } finally {
       timer.cancel();
-      late.catch(() => {});
+    }
+  }
+
+  async #run<T>(body: (live: LiveSpark) => Promise<T>): Promise<T> {
+    const instance = await this.#open();
+    return Promise.race([body(instance), instance.ended]);
+  }
+
+  /** A user until it ends, or until it is clear that it never will. */
+  #watch(running: Promise<unknown>): void {
+    const generation = this.#generation;
+    const timer = this.#ports.clock.timer(this.#timing.call);
+    let over = false;
+    const end = (): void => {
+      if (over) return;
+      over = true;
+      timer.cancel();
       this.#users--;
       if (this.#users === 0) this.#watchIdle();
-    }
+    };
+    running.then(end, end);
+    void timer.done.then(() => {
+      if (over) return;
+      if (generation === this.#generation) this.drop("deadline");
+      end();
+    });
   }
 
   /** Key and wasm leave memory. Whoever is using the instance gets `dropped` (or why it was). */

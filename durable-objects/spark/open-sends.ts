@@ -65,6 +65,7 @@ function offsetIn(value: string): number {
 /** A terminal status is never replaced (storage-payments.ts): a send whose leaves are still locked must not have one. */
 function asKnown(payment: Payment): Payment {
   const { details, paymentType, status } = payment;
-  const isOpen = paymentType === "send" && status === "failed" && details?.type === "lightning" && details.htlcDetails.status !== "returned";
+  const isOpen =
+    paymentType === "send" && status === "failed" && details?.type === "lightning" && details.htlcDetails.status !== "returned";
   return isOpen ? { ...payment, status: "pending" } : payment;
 }

@@ -97,3 +97,27 @@ test("ended operations are forgotten when no HTLC of theirs can be left, open on
     ["gated"],
   ]);
 });
+
+test("of two sends under one id the higher fee holds, and the earlier place in the list", () => {
+  operations.ask(order("one"));
+  expect(operations.row("one")).toMatchObject({ fee_sats: null, place: null });
+  operations.agree("one", 3, 20);
+  operations.agree("one", 2, 40);
+  expect(operations.row("one")).toMatchObject({ fee_sats: 3, place: 20 });
+});
+
+test("a send that was broken off before the gate may have leaves on their way back, for half an hour", () => {
+  operations.ask(order("only asked"));
+  expect(operations.brokenOff()).toBe(false);
+  operations.agree("only asked", 1, 0);
+  expect(operations.brokenOff()).toBe(true);
+  operations.fence(order("only asked"));
+  now += 1_799_999;
+  expect(operations.brokenOff()).toBe(true);
+  now += 1;
+  expect(operations.brokenOff()).toBe(false);
+  operations.ask(order("sent", now + 100));
+  operations.agree("sent", 1, 0);
+  operations.pass("sent");
+  expect(operations.brokenOff()).toBe(false);
+});

@@ -22,6 +22,8 @@ export interface OperationRow {
 
 /** Ended operations are kept this long, ms: longer than any HTLC of theirs (16 days). */
 const KEEP = 40 * 86_400_000;
+/** Longer than a swap takes to expire, ms. */
+const SWAP_RETURNS = 1_800_000;
 
 export class Operations {
   readonly #sql: Sql;
@@ -68,10 +70,20 @@ export class Operations {
     });
   }
 
-  /** Right before it is sent. A second time it may be that the first has arrived: its place holds. */
+  /** A send was broken off before the gate lately: leaves of it may be with the SSP in a swap, and come back when that expires. */
+  brokenOff(): boolean {
+    return (
+      this.#sql.rows(
+        "SELECT 1 FROM spark_operation WHERE state IN ('asked', 'fenced') AND fee_sats IS NOT NULL AND changed_at > ? LIMIT 1",
+        this.#now() - SWAP_RETURNS,
+      ).length > 0
+    );
+  }
+
+  /** Right before it is sent. A second time the first may have arrived after all: its place holds, and the higher fee. */
   agree(operationId: string, feeSats: number, place: number): void {
     this.#sql.rows(
-      "UPDATE spark_operation SET fee_sats = ?, place = coalesce(place, ?) WHERE operation_id = ?",
+      "UPDATE spark_operation SET fee_sats = max(coalesce(fee_sats, 0), ?), place = coalesce(place, ?) WHERE operation_id = ?",
       feeSats,
       place,
       operationId,

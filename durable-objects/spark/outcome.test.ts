@@ -38,6 +38,13 @@ test("invariant 4: failed is definite only once the leaves are back", () => {
   expect(failed("preimageShared")).toEqual({ kind: "pending" });
 });
 
+test("leaves that are back are a failure, whatever the SSP says, and so is a transfer that ran out before it was asked", () => {
+  const returned = { ...details, htlcDetails: { ...htlcDetails, status: "returned" } } as const;
+  expect(outcomeOf(payment({ status: "pending", details: returned }), 1, 0)).toMatchObject({ kind: "failed", definite: true });
+  const { details: _, ...bare } = payment({ status: "failed" });
+  expect(outcomeOf(bare, 1, 0)).toMatchObject({ kind: "failed", definite: true });
+});
+
 test("a transfer that the SSP was never asked about can be resumed, and its amount is never read", () => {
   const { details: _, ...bare } = payment({ status: "pending", amount: 999n });
   expect(outcomeOf(bare, 1, 0)).toEqual({ kind: "pending", resumable: true });

@@ -22,11 +22,12 @@ import { SparkEngine, SparkUnavailable, type LiveSpark } from "./engine.ts";
 import { Incoming } from "./incoming.ts";
 import { OpenSends } from "./open-sends.ts";
 import { Operations } from "./operations.ts";
-import { outcomeOf, refusalOf } from "./outcome.ts";
+import { messageOf, outcomeOf, refusalOf } from "./outcome.ts";
 import { SPARK_TIMING, type SparkPorts, type SparkTiming } from "./ports.ts";
 import { feeOf, quoteFor } from "./quote.ts";
 import { askAgain } from "./rescue.ts";
 import { sparkSessionStore } from "./session-store.ts";
+import { NO_SUCH_PAYMENT } from "./storage-payments.ts";
 import { sparkStorage } from "./storage.ts";
 import type { SyncReport } from "./sync-report.ts";
 import { SparkWallet } from "./wallet-row.ts";
@@ -35,6 +36,7 @@ import { SparkWallet } from "./wallet-row.ts";
 export const SPARK_SDK_VERSION = "0.19.2";
 /** Leaves are put together anew after so many sends: a send costs about 40 ms for each leaf it needs. */
 const OPTIMISE_AFTER = 8;
+const MOST_QUOTES = 64;
 const unknown = (reason: string): PaymentOutcome => ({ kind: "unknown", reason });
 
 export class SparkPayer implements Payer {
@@ -87,9 +89,11 @@ export class SparkPayer implements Payer {
         if (quote === null) return { ready: false, code: "payment_failed" };
         if (quote.feeSats * 1000 > order.maxFeeMsat) return { ready: false, code: "fee_over_cap" };
         const { balanceSats } = await live.sdk.getInfo({});
-        // What is there was read from the operators; that there is no more is only known after a whole sync.
+        // That there is no more is only known after a whole sync, and where no swap that was broken off may still bring some back.
         if (balanceSats < quote.amountSats + quote.feeSats)
-          return { ready: false, code: live.synced() ? "insufficient_funds" : "backend_unavailable" };
+          return { ready: false, code: live.synced() && !this.#operations.brokenOff() ? "insufficient_funds" : "backend_unavailable" };
+        // Quotes of orders that never came.
+        if (this.#quotes.size >= MOST_QUOTES) this.#quotes.clear();
         this.#quotes.set(order.operationId, quote.response);
         return { ready: true };
       }, this.#timing.answer);
@@ -131,6 +135,8 @@ export class SparkPayer implements Payer {
       lastPaymentAt: this.#wallet.lastPaymentAt(),
       version: SPARK_SDK_VERSION,
     } as const;
+    // Of a disabled wallet nobody gets more than what is known: only an open payment may still have its key opened, to learn its end.
+    if (this.#ports.facts()?.state === "disabled") return { ...base, online: false, spendableMsat: null };
     try {
       return await this.#engine.use(async (live) => {
         const report = await this.#sync(live);
@@ -209,13 +215,19 @@ export class SparkPayer implements Payer {
     return this.#engine.live?.memory() ?? null;
   }
 
-  /** @returns why this order is not taken, or null */
+  /** @returns why this order is not taken, or null. A refusal is a failure only where nothing of the operation can have left before. */
   #accept(order: PaymentOrder): PaymentOutcome | null {
-    if (!this.#wallet.raiseEpoch(order.epoch)) return { kind: "failed", code: "spender_superseded", definite: true };
     const known = this.#operations.row(order.operationId);
+    const refuse = (code: FailureCode): PaymentOutcome =>
+      known === null || known.state === "asked"
+        ? this.#unsent(order, code)
+        : known.state === "fenced"
+          ? { kind: "failed", code, definite: true }
+          : unknown(code);
+    if (!this.#wallet.raiseEpoch(order.epoch)) return refuse("spender_superseded");
     // An order that comes too late is refused; one that was sent before is still looked after.
-    if (known === null && order.deadline <= this.#ports.clock.now()) return { kind: "failed", code: "payment_failed", definite: true };
-    return this.#operations.ask(order).state === "fenced" ? { kind: "failed", code: "payment_failed", definite: true } : null;
+    if (known === null && order.deadline <= this.#ports.clock.now()) return refuse("payment_failed");
+    return this.#operations.ask(order).state === "fenced" ? refuse("payment_failed") : null;
   }
 
   /** An answer in time: what is still running goes on, and is found by the next lookup. */
@@ -329,8 +341,10 @@ export class SparkPayer implements Payer {
     try {
       const { payment } = await live.sdk.getPayment({ paymentId: operationId });
       return this.#read(payment);
-    } catch {
-      return null;
+    } catch (error) {
+      // The words of our own storage. A row that is there and does not open is not an absent one.
+      if (messageOf(error).includes(NO_SUCH_PAYMENT)) return null;
+      throw error;
     }
   }
 

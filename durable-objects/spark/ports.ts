@@ -25,6 +25,7 @@ export interface SparkFacts {
   readonly network: Network;
   readonly backend: Backend;
   readonly epoch: number;
+  readonly state: "active" | "disabled" | "paused";
 }
 
 export interface SparkSettings {

@@ -41,6 +41,9 @@ const UPSERT = `INSERT INTO spark_payment
     spark_htlc_status = excluded.spark_htlc_status, token_id = excluded.token_id, token_tx_hash = excluded.token_tx_hash,
     token_tx_type = excluded.token_tx_type, sealed = excluded.sealed`;
 
+/** Ends in the SDK's own error, and there it is looked for. */
+export const NO_SUCH_PAYMENT = "no such payment";
+
 /** The largest u32: the SDK's own "no limit". */
 export const NO_LIMIT = 4_294_967_295;
 
@@ -119,7 +122,7 @@ export function paymentStorage(vault: SparkVault): PaymentMethods {
 
     async getPaymentById(id) {
       const [row] = select("WHERE p.id = ?", id);
-      if (row === undefined) throw new Error("no such payment");
+      if (row === undefined) throw new Error(NO_SUCH_PAYMENT);
       return read(row);
     },
 

@@ -186,6 +186,7 @@ describe("what the vault lends to a payer", () => {
       network: "regtest",
       backend: "http-executor",
       epoch: 1,
+      state: "active",
     });
   });
 

@@ -21,6 +21,7 @@ export interface WalletFacts {
   readonly network: Network;
   readonly backend: Backend;
   readonly epoch: number;
+  readonly state: "active" | "disabled" | "paused";
 }
 
 export function sealing(vault: Vault): Sealing {
@@ -36,6 +37,6 @@ export function sealing(vault: Vault): Sealing {
 export function facts(vault: Vault): WalletFacts | null {
   const wallet = vault.wallet();
   if (wallet === null) return null;
-  const { wallet_id: walletId, owner, network, backend, epoch } = wallet;
-  return { walletId, owner, network: network as Network, backend: backend as Backend, epoch };
+  const { wallet_id: walletId, owner, network, backend, epoch, state } = wallet;
+  return { walletId, owner, network: network as Network, backend: backend as Backend, epoch, state };
 }

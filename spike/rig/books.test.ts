@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { msat, sats } from "../../lightning/msat.ts";
 import type { LedgerRow } from "../../sandbox/ledger.ts";
-import { differencesOf, leftWallet, type JournalPayment } from "./books.ts";
+import { differencesOf, holdingOf, leftWallet, type JournalPayment } from "./books.ts";
 
 const hash = (n: number): string => String(n).repeat(64);
 const booked = (n: number, change: Partial<JournalPayment> = {}): JournalPayment => ({
@@ -50,4 +50,24 @@ it.each<[string, readonly JournalPayment[], readonly LedgerRow[], readonly strin
 it("what left a wallet is whole satoshi and fees, of its own settled payments", () => {
   const journal = [booked(1, { amountMsat: 9001 }), booked(2, { state: "released" }), booked(3, { walletId: "w_b" })];
   expect(leftWallet(journal, "w_a")).toBe(11_000);
+});
+
+it("what is locked, or sent to a wallet and not yet claimed, is its own, but not to be spent", () => {
+  const account = { ssp: false, mintedSats: 0, receivedSats: 0, sentSats: 0 };
+  const transfer = { id: "t", type: "counter_swap", leafIds: [], paymentHash: null, expiresAt: null, createdAt: 1, updatedAt: 1 } as const;
+  const ledger = {
+    mintedSats: 100,
+    owners: [
+      { ...account, identity: "me", availableSats: 50, lockedSats: 8 },
+      { ...account, identity: "ssp", availableSats: 42, lockedSats: 0, ssp: true },
+    ],
+    transfers: [
+      { ...transfer, sender: "ssp", receiver: "me", totalSats: 4, status: "key_tweaked" },
+      { ...transfer, sender: "ssp", receiver: "me", totalSats: 30, status: "completed" },
+      { ...transfer, sender: "ssp", receiver: "you", totalSats: 2, status: "key_tweaked" },
+    ],
+    htlcs: [],
+  } as const;
+  expect(holdingOf(ledger, "me")).toEqual({ spendableSats: 50, underWaySats: 12 });
+  expect(holdingOf(ledger, "nobody")).toEqual({ spendableSats: 0, underWaySats: 0 });
 });

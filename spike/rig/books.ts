@@ -3,6 +3,7 @@
  * checks that nothing was made or lost. Read from the stored files of a stopped system.
  */
 import { DatabaseSync } from "node:sqlite";
+import type { SparkLedger } from "../../sandbox/spark/operators-port.ts";
 import type { Ledger } from "../../sandbox/ledger.ts";
 import { filesBelow } from "./dev-worker.ts";
 
@@ -66,4 +67,19 @@ export function leftWallet(journal: readonly JournalPayment[], walletId: string)
   return journal
     .filter((payment) => payment.walletId === walletId && payment.state === "settled")
     .reduce((sum, { amountMsat, feeMsat }) => sum + Math.ceil(amountMsat / 1000) * 1000 + (feeMsat ?? 0), 0);
+}
+
+/**
+ * What the Spark network's own ledger has for a wallet: what it can spend, and what is its own but under way: locked in a transfer that has
+ * not completed, or sent to it and not yet claimed.
+ */
+export function holdingOf(
+  { owners, transfers }: SparkLedger,
+  identity: string,
+): { readonly spendableSats: number; readonly underWaySats: number } {
+  const own = owners.find((owner) => owner.identity === identity);
+  const arriving = transfers
+    .filter(({ receiver, status }) => receiver === identity && (status === "key_tweak_pending" || status === "key_tweaked"))
+    .reduce((sum, { totalSats }) => sum + totalSats, 0);
+  return { spendableSats: own?.availableSats ?? 0, underWaySats: (own?.lockedSats ?? 0) + arriving };
 }

@@ -1,13 +1,13 @@
 /**
- * The project under `wrangler dev`: its own wrangler files, copied into a folder of this run with absolute paths to the code, so that state,
- * secrets and logs of a run lie together and nothing touches the checkout. A second script of `wrangler dev` takes neither `--var` nor
- * `--persist-to`; `.dev.vars` beside the files reaches both. wrangler starts two workerd processes: its proxy, and the one that runs us.
+ * The project under `wrangler dev`: a copy of it in a folder of this run, so that code, state, secrets and logs of a run lie together, nothing
+ * touches the checkout, and nobody who edits it changes what runs. A second script of `wrangler dev` takes neither `--var` nor `--persist-to`;
+ * `.dev.vars` beside the files reaches both. wrangler starts two workerd processes: its proxy, and the one that runs us.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { WRANGLER_FILES, wranglerFile, wranglerProgram } from "./wrangler-files.ts";
+import { copyProject, WRANGLER_FILES, wranglerProgram } from "./wrangler-files.ts";
 import { isAlive, processTree, residentBytes } from "./processes.ts";
 
 const READY_WITHIN_MS = 90_000;
@@ -24,7 +24,7 @@ export interface DevWorker {
   log(): string;
   /** Every file that this system has stored. */
   readonly stateDir: string;
-  /** Resident memory of the workerd processes, bytes; null where the system does not tell. */
+  /** Resident memory of the larger workerd, which is ours: the other one is wrangler's proxy. Bytes; null where the system does not tell. */
   memory(): number | null;
   /** Those of workerd, as long as they run. */
   workerdPids(): readonly number[];
@@ -35,7 +35,7 @@ export interface DevWorker {
 /** @param vars added to the files' own; they end in `.dev.vars` in `dir`, readable by this user only */
 export function devWorker(dir: string, vars: Readonly<Record<string, string>>): DevWorker {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  for (const file of WRANGLER_FILES) writeFileSync(join(dir, file), wranglerFile(file, Object.keys(vars)));
+  copyProject(dir, Object.keys(vars));
   const output = join(dir, "wrangler.out");
   const logs = join(dir, "wrangler-logs");
   let child: ChildProcess | null = null;
@@ -147,7 +147,7 @@ export function devWorker(dir: string, vars: Readonly<Record<string, string>>): 
     stateDir: join(dir, ".wrangler", "state"),
     memory: () => {
       const sizes = workerdPids().map(residentBytes);
-      return sizes.length === 0 || sizes.includes(null) ? null : sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+      return sizes.length === 0 || sizes.includes(null) ? null : Math.max(...sizes.map((size) => size ?? 0));
     },
   };
 }

@@ -19,7 +19,7 @@ export function sellerElsewhere(template: string): Seller {
 }
 
 /** @param stage asked at the first request, when the Worker runs */
-export async function tollSeller(priceSats: number, stage: () => Stage): Promise<Seller> {
+export async function tollSeller(priceSats: number, stage: () => Pick<Stage, "buyer" | "operate">): Promise<Seller> {
   const secret = randomBytes(32);
   const rootKeyOf = (tokenId: string): Uint8Array => createHash("sha256").update(secret).update(tokenId).digest();
   const secrets: Secret[] = [];

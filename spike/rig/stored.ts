@@ -43,6 +43,14 @@ export function sparkTables(file: string): readonly TableFacts[] {
   });
 }
 
+/** The wallet's public key in the Spark network, hex; null before it was ever built. */
+export function sparkIdentity(file: string): string | null {
+  return withDatabase(file, (db) => {
+    const row = db.prepare("SELECT identity FROM spark_wallet").get() as { readonly identity: string } | undefined;
+    return row?.identity ?? null;
+  });
+}
+
 export interface StoredEnvelope {
   readonly file: string;
   readonly envelope: Envelope;

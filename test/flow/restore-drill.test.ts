@@ -14,7 +14,7 @@ const root = join(import.meta.dirname, "../..");
 
 test("invariant 13: KEK lost, the wallet is restored from its backup by another deployment, and the old one is fenced", async () => {
   const told: string[] = [];
-  const result = await runDrill((name) => told.push(name));
+  const result = await runDrill("executor", (name) => told.push(name));
   expect(told).toEqual(["before", "key lost", "restored", "fenced", "searched"]);
   expect(result.attempts).toEqual({ old: 1, restored: 1, oldAfterwards: 0 });
 }, 60_000);

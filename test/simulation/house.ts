@@ -96,7 +96,7 @@ export class House {
         });
       });
     if (weather.on("unreadable")) times(1, "policy garbled", () => this.#garble());
-    if (weather.on("clockJumps")) times(2, "clock", () => this.#jump());
+    if (weather.on("clockJumps")) times(5, "clock", () => this.#jump());
     if (weather.on("deploys")) times(1, "deploy", () => this.#world.object.deploy());
     if (weather.on("newSpender") && choice.oneIn(6))
       scheduler.after(until - choice.below(Math.floor(until / 4) + 1), "another spender", () => this.#otherSpender());

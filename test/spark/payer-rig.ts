@@ -73,6 +73,7 @@ export class PayerRig {
       network: "regtest",
       backend: "spark-wasm",
       epoch: 1,
+      state: "active",
       ...options.facts,
     };
     const keks = await webCryptoKeks(KEKS);

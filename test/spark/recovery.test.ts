@@ -29,17 +29,22 @@ async function cutEverywhere(fault: FaultCase, turn: number, every: boolean): Pr
   const rig = await wallet("light");
   const whole = await sendCut(rig, fault, "request lost", 0);
   const ends = [whole];
-  for (const { cut, at } of every ? everyCut(whole.requests) : someCuts(whole.requests, turn)) ends.push(await sendCut(rig, fault, cut, at));
+  for (const { cut, at } of every ? everyCut(whole.requests) : someCuts(whole.requests, turn))
+    ends.push(await sendCut(rig, fault, cut, at));
   return ends;
 }
 
-test("invariants 2 and 4: a send that is cut at any of its requests ends by itself, paid once or not at all", { timeout: 300_000 }, async () => {
-  const [whole, ...cut] = await cutEverywhere(FAULT_CASES[0]!, 0, true);
-  expect(whole).toMatchObject({ requests: 7, state: "paid" });
-  expect(cut).toHaveLength(28);
-  // Cut before the leaves are promised nothing is paid; cut after it, everything.
-  expect(new Set(cut.map(({ state }) => state))).toEqual(new Set(["paid", "failed", "cancelled", "expired"]));
-});
+test(
+  "invariants 2 and 4: a send that is cut at any of its requests ends by itself, paid once or not at all",
+  { timeout: 300_000 },
+  async () => {
+    const [whole, ...cut] = await cutEverywhere(FAULT_CASES[0]!, 0, true);
+    expect(whole).toMatchObject({ requests: 7, state: "paid" });
+    expect(cut).toHaveLength(28);
+    // Cut before the leaves are promised nothing is paid; cut after it, everything.
+    expect(new Set(cut.map(({ state }) => state))).toEqual(new Set(["paid", "failed", "cancelled", "expired"]));
+  },
+);
 
 for (const [index, fault] of FAULT_CASES.entries()) {
   if (index === 0) continue;

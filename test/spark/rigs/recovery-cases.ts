@@ -49,7 +49,11 @@ export const FAULT_CASES: readonly FaultCase[] = [
   {
     name: "the SSP goes down after the swap",
     set: (world) =>
-      from(world, SWAP, () => void world.sandbox.faults.add({ side: "ssp", call: "*", fault: { kind: "http_error", when: "before", status: 503 } })),
+      from(
+        world,
+        SWAP,
+        () => void world.sandbox.faults.add({ side: "ssp", call: "*", fault: { kind: "http_error", when: "before", status: 503 } }),
+      ),
     ends: either,
     waitsFor: unknown,
   },
@@ -79,8 +83,10 @@ export const FAULT_CASES: readonly FaultCase[] = [
   {
     name: "an operator is down",
     set: (world) =>
-      from(world, "LightningSendFeeEstimate", () =>
-        void world.sandbox.faults.add({ side: "operators", call: "*", fault: { kind: "drop", when: "before" }, operator: 1 }),
+      from(
+        world,
+        "LightningSendFeeEstimate",
+        () => void world.sandbox.faults.add({ side: "operators", call: "*", fault: { kind: "drop", when: "before" }, operator: 1 }),
       ),
     ends: either,
     waitsFor: unknown,
@@ -88,8 +94,10 @@ export const FAULT_CASES: readonly FaultCase[] = [
   {
     name: "an operator hangs",
     set: (world) =>
-      from(world, "LightningSendFeeEstimate", () =>
-        void world.sandbox.faults.add({ side: "operators", call: "*", fault: { kind: "hang", when: "before" }, operator: 2 }),
+      from(
+        world,
+        "LightningSendFeeEstimate",
+        () => void world.sandbox.faults.add({ side: "operators", call: "*", fault: { kind: "hang", when: "before" }, operator: 2 }),
       ),
     ends: either,
     waitsFor: unknown,
@@ -108,9 +116,14 @@ export function everyCut(requests: number): readonly CutCase[] {
   return Array.from({ length: requests }, (_, index) => CUTS.map((cut) => ({ cut, at: index + 1 }))).flat();
 }
 
-/** One request for each way of cutting, another for each `turn`, among the last four: where the money moves. */
+/** The first three ask for fees and commitments; in the next four the money moves. What comes after them is recovery. */
+const MONEY_MOVES = 4;
+
+/** Each way of cutting once where the money moves and, where there is a recovery, an eviction in the midst of it; others for each `turn`. */
 export function someCuts(requests: number, turn: number): readonly CutCase[] {
-  return CUTS.map((cut, index) => ({ cut, at: Math.max(1, requests - ((turn + index) % 4)) }));
+  const moving = CUTS.map((cut, index) => ({ cut, at: MONEY_MOVES + ((turn + index) % 4) }));
+  const behind = requests - 2 * MONEY_MOVES;
+  return behind <= 0 ? moving : [...moving, { cut: CUTS[turn % 2]!, at: 2 * MONEY_MOVES + ((turn * 5) % behind) }];
 }
 
 /** Short, but not so short that a busy machine takes itself for a broken network. Milliseconds. */
@@ -153,7 +166,7 @@ export async function sendCut(rig: SparkWalletRig, fault: FaultCase, cut: Cut, a
   if (sandbox.balance(rig.identity) < 2 * LEAF) await rig.fund([LEAF, LEAF, LEAF, LEAF]);
   const before = { balance: sandbox.balance(rig.identity), journal: rig.journalSats() };
   let count = 0;
-  world.onRequest = () => {
+  const counted: SparkWorld["onRequest"] = () => {
     if (++count !== at) return "pass";
     switch (cut) {
       case "evicted before it left":
@@ -166,11 +179,14 @@ export async function sendCut(rig: SparkWalletRig, fault: FaultCase, cut: Cut, a
         return "lose_reply";
     }
   };
+  world.onRequest = counted;
   fault.set(world);
   const { purchase } = await rig.begin(AMOUNT);
   const waited = (await endsIn(rig, purchase, FAULT_STANDS)) ? null : rig.code(purchase);
   const requests = count;
   if (rig.state(purchase) === "payment_unknown") expect(fault.waitsFor, label).toContain(waited);
+  // Also the fault that still waits for its call.
+  world.onRequest = counted;
   sandbox.faults.clear();
   expect(await endsIn(rig, purchase, ENDS_WITHIN), `${label}: still ${rig.state(purchase)} (${rig.code(purchase)})`).toBe(true);
   world.onRequest = () => "pass";

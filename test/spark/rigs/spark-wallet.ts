@@ -47,6 +47,7 @@ export class SparkWalletRig {
   readonly world: SparkWorld;
   readonly sql = new RigSql();
   readonly logged: string[] = [];
+  onLog: (event: string) => void = () => {};
   core: WalletCore;
   payer: SparkPayer;
   readonly #rig: PayerRig;
@@ -121,14 +122,20 @@ export class SparkWalletRig {
     return Date.now() + this.#ahead;
   }
 
+  pass(ms: number): void {
+    this.#ahead += ms;
+  }
+
   /**
    * Alarms fire, and the object's clock moves on to each, until somebody has looked at the purchase: what a successor of an evicted object
    * waits for is the order's deadline.
    */
   async skipToFirstLook(purchase: Purchase): Promise<void> {
     const looked = (): boolean =>
-      this.sql.rows("SELECT 1 FROM purchase WHERE id = ? AND (state NOT IN ('reserved', 'paying') OR (state = 'paying' AND tries > 0))", purchase.id)
-        .length > 0;
+      this.sql.rows(
+        "SELECT 1 FROM purchase WHERE id = ? AND (state NOT IN ('reserved', 'paying') OR (state = 'paying' AND tries > 0))",
+        purchase.id,
+      ).length > 0;
     for (const { lives } = this; this.lives === lives && !looked();) {
       if (this.sql.alarm === null) throw new Error(`nothing wakes an object with a purchase in ${this.state(purchase)}`);
       this.#ahead += Math.max(0, this.sql.alarm - this.now);
@@ -192,11 +199,18 @@ export class SparkWalletRig {
     return this.hasEnded(purchase);
   }
 
+  /** A purchase's receipts as words: `paid`, `unknown preimage_mismatch`. */
+  async told(purchase: Purchase): Promise<readonly string[]> {
+    const page = await this.core.receipts({ after: 0, limit: 200 });
+    if (!page.ok) throw new Error(page.code);
+    return page.value.receipts
+      .filter(({ receipt }) => receipt.purchaseId === purchase.id)
+      .map(({ receipt }) => (receipt.code === null ? receipt.kind : `${receipt.kind} ${receipt.code}`));
+  }
+
   /** Sats spent as the journal has them: of payments that settled, with their fees. */
   journalSats(): number {
-    const [row] = this.sql.rows<{ n: number }>(
-      "SELECT coalesce(sum(charge_msat + fee_msat), 0) AS n FROM payment WHERE state = 'settled'",
-    );
+    const [row] = this.sql.rows<{ n: number }>("SELECT coalesce(sum(charge_msat + fee_msat), 0) AS n FROM payment WHERE state = 'settled'");
     return (row?.n ?? 0) / sats(1);
   }
 
@@ -226,8 +240,14 @@ export class SparkWalletRig {
       sql: this.#sqlOf(life),
       clock: { now: () => this.now, timer },
       fetch: (request) => (life.alive ? this.#answered(life, request) : Promise.reject(new TypeError("this life is over"))),
-      log: (event) => void (life.alive && this.logged.push(event)),
+      log: (event) => this.#log(life, event),
     };
+  }
+
+  #log(life: { readonly alive: boolean }, event: string): void {
+    if (!life.alive) return;
+    this.logged.push(event);
+    this.onLog(event);
   }
 
   async #answered(life: { readonly alive: boolean }, request: Request): Promise<Response> {
@@ -275,7 +295,7 @@ export class SparkWalletRig {
         ingestReceipts: (_walletId, records) => Promise.resolve({ acknowledged: records.at(-1)?.receipt.sequence ?? 0 }),
         putSnapshot: () => Promise.resolve(),
       },
-      log: (event) => void (life.alive && this.logged.push(event)),
+      log: (event) => this.#log(life, event),
     };
   }
 }

@@ -32,6 +32,10 @@ export class SparkWorld {
   /** Calls so far, `query_nodes` or `RequestLightningSend`. */
   readonly calls: string[] = [];
   onRequest: (call: string, request: Request) => Fate = () => "pass";
+  /** What the answer to this call waits for; null: nothing. */
+  onHeld: (call: string) => Promise<void> | null = () => null;
+  /** The answer to this call is a made Response without a `url`: reqwest parses that, and panics on the empty one. */
+  onUrl: (call: string) => "whole" | "missing" = () => "whole";
   /** Replaces an answer on its way back; null leaves it. */
   onReply: (call: string, text: string) => string | null = () => null;
   /** Milliseconds by which the network's clock is ahead of the machine's. */
@@ -52,7 +56,9 @@ export class SparkWorld {
     const fate = this.onRequest(call, request);
     if (fate === "lose_request") throw new TypeError("network connection lost");
     const response = await this.sandbox.fetch(request);
+    await this.onHeld(call);
     if (fate === "lose_reply") throw new TypeError("network connection lost");
+    if (this.onUrl(call) === "missing") return new Response(await response.arrayBuffer(), response);
     const text = call.startsWith("op") ? null : this.onReply(call, await response.clone().text());
     return text === null ? response : withUrl(new Response(text, { status: response.status, headers: response.headers }), request.url);
   }
