@@ -57,12 +57,14 @@ export class BenchPayer extends DurableObject<BenchEnv> {
   #dieAfter: string | null = null;
 
   async run(name: string, asked: BenchCall): Promise<BenchAnswer> {
-    if (asked.call === "die") this.ctx.abort("the benchmark evicts this object");
     const payer = (this.#payer ??= new SparkPayer(await this.#ports(name), TIMING));
     const ms: number[] = [];
     let resumes = 0;
     let spendableMsat: number | null = null;
     switch (asked.call) {
+      case "die":
+        this.ctx.abort("the benchmark evicts this object");
+        break;
       case "sends":
         for (const order of asked.orders) ms.push(await timed(() => send(payer, order)));
         break;

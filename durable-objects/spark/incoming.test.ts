@@ -17,7 +17,7 @@ test("an invoice is looked for often at first, rarely later, and no more once it
   expect(incoming.nextLook()).toBe(now + 120_000);
   incoming.expect("b", 5, now + 3_600_000);
   expect(incoming.nextLook()).toBe(now + 5_000);
-  incoming.received(["b", "never expected"]);
+  expect(incoming.received(["b", "never expected"])).toBe(1);
   expect(incoming.open()).toBe(1);
   now += 1_500_000 + 299_999;
   incoming.forgetExpired();

@@ -36,8 +36,11 @@ export class Incoming {
     return this.#now() + (age < 120_000 ? 5_000 : age < 600_000 ? 20_000 : 120_000);
   }
 
-  received(paymentHashes: readonly string[]): void {
+  /** @returns how many of them were awaited */
+  received(paymentHashes: readonly string[]): number {
+    const before = this.open();
     for (const hash of paymentHashes) this.#sql.rows("DELETE FROM spark_incoming WHERE payment_hash = ?", hash);
+    return before - this.open();
   }
 
   forgetExpired(): void {

@@ -6,7 +6,6 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
 import type { Payment, PrepareSendPaymentResponse } from "@breeztech/breez-sdk-spark/web";
-import { decodeBolt11 } from "../../lightning/bolt11.ts";
 import { isMsat, type Msat } from "../../lightning/msat.ts";
 import type {
   Degradation,
@@ -25,6 +24,7 @@ import { Operations } from "./operations.ts";
 import { messageOf, outcomeOf, refusalOf } from "./outcome.ts";
 import { SPARK_TIMING, type SparkPorts, type SparkTiming } from "./ports.ts";
 import { feeOf, quoteFor } from "./quote.ts";
+import { arrived, makeInvoice } from "./receive.ts";
 import { askAgain } from "./rescue.ts";
 import { sparkSessionStore } from "./session-store.ts";
 import { NO_SUCH_PAYMENT } from "./storage-payments.ts";
@@ -34,8 +34,8 @@ import { SparkWallet } from "./wallet-row.ts";
 
 /** The version of the SDK, for status and receipts of the spike. */
 export const SPARK_SDK_VERSION = "0.19.2";
-/** Leaves are put together anew after so many sends: a send costs about 40 ms for each leaf it needs. */
-const OPTIMISE_AFTER = 8;
+/** Milliseconds to the next round of making change. */
+const NEXT_ROUND = 1_000;
 const MOST_QUOTES = 64;
 const unknown = (reason: string): PaymentOutcome => ({ kind: "unknown", reason });
 
@@ -155,54 +155,38 @@ export class SparkPayer implements Payer {
     }
   }
 
-  /** The SSP makes the invoice; that it is for our preimage, amount and network is checked here, since SDK 0.19.2 does not. */
   async receive(amountMsat: Msat, description: string): Promise<{ readonly bolt11: string } | null> {
     if (amountMsat % 1000 !== 0 || amountMsat === 0) return null;
-    const amountSats = amountMsat / 1000;
-    const made = await this.#engine.use(async (live) => {
-      let asked: string | null = null;
-      const { sspConfig } = live.config.sparkConfig ?? {};
-      const unwatch = live.egress.watch(new URL(sspConfig?.baseUrl ?? "").origin, (body) => {
-        asked = askedPaymentHash(body) ?? asked;
-      });
-      try {
-        const { paymentRequest } = await live.sdk.receivePayment({
-          paymentMethod: { type: "bolt11Invoice", description, amountSats, expirySecs: Math.floor(this.#timing.invoice / 1000) },
-        });
-        return { bolt11: paymentRequest, asked };
-      } finally {
-        unwatch();
-      }
-    }, this.#timing.answer);
-    const read = decodeBolt11(made.bolt11);
-    const right =
-      read.ok &&
-      read.invoice.paymentHash === made.asked &&
-      read.invoice.amountMsat === amountMsat &&
-      read.invoice.network === this.#ports.settings.network;
-    if (!right) {
+    const wanted = { amountMsat, description, seconds: Math.floor(this.#timing.invoice / 1000), network: this.#ports.settings.network };
+    const made = await this.#engine.use((live) => makeInvoice(live, wanted), this.#timing.answer);
+    if (made === null) {
       this.#ports.log("spark_invoice_refused", { walletId: this.#ports.facts()?.walletId ?? "" });
       return null;
     }
-    this.#incoming.expect(read.invoice.paymentHash, amountSats, read.invoice.expiresAt);
+    this.#incoming.expect(made.paymentHash, amountMsat / 1000, made.expiresAt);
     return { bolt11: made.bolt11 };
   }
 
-  /** Takes in what has arrived, and puts change together while nobody is paying. */
+  /**
+   * Takes in what has arrived, and makes change while nobody is paying: a send for which no leaves add up waits for a swap with the SSP, about
+   * three times as long. One round a call, so that a payment never waits for more than that.
+   */
   async maintain(): Promise<number | null> {
     this.#operations.forgetOld();
     this.#incoming.forgetExpired();
-    const watching = this.#incoming.open();
-    const tidy = this.#wallet.sendsSinceOptimised() >= OPTIMISE_AFTER;
-    if (watching === 0 && !tidy) return null;
-    await this.#engine.use(async (live) => {
+    const watching = this.#incoming.open() > 0;
+    if (!watching && !this.#wallet.wantsChange()) return null;
+    const done = await this.#engine.use(async (live) => {
       const report = await this.#sync(live);
-      if (report.payments && watching > 0) this.#incoming.received(await arrived(live));
-      if (!report.wallet || !tidy || this.#sending.size > 0) return;
-      await live.sdk.optimizeLeaves({ mode: "singleRound" });
-      this.#wallet.optimised();
+      if (report.payments && watching && this.#incoming.received(await arrived(live)) > 0) this.#wallet.spoilChange();
+      if (!this.#wallet.wantsChange()) return true;
+      if (!report.wallet || this.#sending.size > 0) return false;
+      const { outcome } = await live.sdk.optimizeLeaves({ mode: "singleRound" });
+      if (outcome.type === "completed") this.#wallet.changeMade();
+      return outcome.type === "completed";
     });
-    return this.#incoming.nextLook();
+    const next = this.#incoming.nextLook();
+    return done ? next : Math.min(next ?? Infinity, this.#ports.clock.now() + NEXT_ROUND);
   }
 
   forget(): void {
@@ -271,7 +255,7 @@ export class SparkPayer implements Payer {
           return (await this.#found(live, operationId)) ?? outcome;
         } catch (error) {
           live.stale();
-          if (!sent()) return this.#unsent(order, refusalOf(error));
+          if (!sent()) return this.#unsent(order, await whyUnsent(live, order, quote, error));
           return (await this.#syncFor(live, operationId)).wallet
             ? ((await this.#found(live, operationId)) ?? unknown("send_interrupted"))
             : unknown("send_interrupted");
@@ -372,20 +356,16 @@ export class SparkPayer implements Payer {
   }
 }
 
-/** Payment hashes of what has come in. */
-async function arrived(live: LiveSpark): Promise<readonly string[]> {
-  const { payments } = await live.sdk.listPayments({ typeFilter: ["receive"], statusFilter: ["completed"], limit: 100 });
-  return payments.flatMap(({ details }) => (details?.type === "lightning" ? [details.htlcDetails.paymentHash] : []));
+/** Leaves that are in a swap count as ours and cannot be spent: that passes, and is no lack of money. */
+async function whyUnsent(live: LiveSpark, order: PaymentOrder, quote: PrepareSendPaymentResponse, error: unknown): Promise<FailureCode> {
+  const code = refusalOf(error);
+  if (code !== "insufficient_funds") return code;
+  const { balanceSats } = await live.sdk.getInfo({});
+  return balanceSats < Math.ceil(order.amountMsat / 1000) + feeOf(quote) ? code : "backend_unavailable";
 }
 
 const opens = (preimage: string | null, paymentHash: string): boolean =>
   preimage !== null && /^[0-9a-f]{64}$/u.test(preimage) && bytesToHex(sha256(hexToBytes(preimage))) === paymentHash;
-
-/** What the SDK asked the SSP to make an invoice for. */
-function askedPaymentHash(body: string): string | null {
-  if (!body.includes("RequestLightningReceive")) return null;
-  return /"payment_hash"\s*:\s*"([0-9a-f]{64})"/u.exec(body)?.[1] ?? null;
-}
 
 function sealingOf({ sealing }: SparkPorts) {
   return {

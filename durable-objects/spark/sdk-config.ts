@@ -14,6 +14,9 @@ const BUILT_IN = [
 /** Where the SDK exchanges the API key for its partner token. */
 const MAINNET_ONLY = "https://nd1.breez.technology";
 
+/** Leaves are powers of two. Five of each: 5 of 40 sends of 12 sat needed a swap, against 30 with the SDK's one (measured on the sandbox). */
+const LEAVES_OF_A_SIZE = 5;
+
 export function sdkConfig(breez: Pick<Breez, "defaultServerConfig">, settings: SparkSettings): Config {
   if (!isSparkNetwork(settings.network)) throw new RangeError("Spark is not on this network");
   const config = breez.defaultServerConfig(settings.network);
@@ -22,6 +25,7 @@ export function sdkConfig(breez: Pick<Breez, "defaultServerConfig">, settings: S
   delete config.maxDepositClaimFee;
   config.useDefaultExternalInputParsers = false;
   config.preferSparkOverLightning = false;
+  config.leafOptimizationConfig = { autoEnabled: false, multiplicity: LEAVES_OF_A_SIZE };
   if (settings.apiKey !== null) config.apiKey = settings.apiKey;
   const { operators } = settings;
   if (operators === null) return config;

@@ -1,6 +1,9 @@
 /** What the payer knows of its wallet across evictions: whose key it is, the highest epoch it was ordered under, when it last paid. */
 import type { Sql } from "../sql.ts";
 
+/** Sends. With five leaves of each size (sdk-config.ts) most of as many find theirs without a swap. */
+const CHANGE_LASTS = 8;
+
 interface Row {
   readonly network: string;
   readonly identity: string;
@@ -38,11 +41,16 @@ export class SparkWallet {
     return this.#row()?.last_payment_at ?? null;
   }
 
-  sendsSinceOptimised(): number {
-    return this.#row()?.sends_since_optimised ?? 0;
+  /** So many sends have used up what {@link changeMade} had left, or something new has come in whole. */
+  wantsChange(): boolean {
+    return (this.#row()?.sends_since_optimised ?? 0) >= CHANGE_LASTS;
   }
 
-  optimised(): void {
+  spoilChange(): void {
+    this.#sql.rows("UPDATE spark_wallet SET sends_since_optimised = ?", CHANGE_LASTS);
+  }
+
+  changeMade(): void {
     this.#sql.rows("UPDATE spark_wallet SET sends_since_optimised = 0");
   }
 
