@@ -102,7 +102,7 @@ export async function balance(vault: Vault): Promise<Result<PayerStatus>> {
 }
 
 async function askPayer(vault: Vault): Promise<PayerStatus | null> {
-  const timer = vault.ports.clock.timer(vault.timing.controlDeadline);
+  const timer = vault.ports.clock.timer(vault.timing.statusDeadline);
   try {
     return await Promise.race([vault.ports.payer.status(), timer.done.then(() => null)]);
   } catch {

@@ -71,6 +71,8 @@ export interface Timing {
   /** "Never seen" is final only when asked this long after the order's deadline. */
   readonly grace: number;
   readonly lookupDeadline: number;
+  /** How long a payer may take to say what it has: one that lives in the object may have to be built and to sync first. */
+  readonly statusDeadline: number;
   /** How long a payer may take to make itself ready; nothing has been sent then. */
   readonly prepareDeadline: number;
   /** Between the end of a payment and the payer's housekeeping. */
@@ -100,6 +102,7 @@ export const TIMING: Timing = {
   payDeadline: 30_000,
   grace: 5_000,
   lookupDeadline: 10_000,
+  statusDeadline: 8_000,
   prepareDeadline: 10_000,
   maintainDelay: 5_000,
   maintainDeadline: 30_000,
