@@ -1,8 +1,8 @@
 /** What the payer knows of its wallet across evictions: whose key it is, the highest epoch it was ordered under, when it last paid. */
 import type { Sql } from "../sql.ts";
 
-/** Sends. With five leaves of each size (sdk-config.ts) most of as many find theirs without a swap. */
-const CHANGE_LASTS = 8;
+/** Sends. With three leaves of each size (sdk-config.ts) most of as many find theirs without a swap. */
+const CHANGE_LASTS = 6;
 
 interface Row {
   readonly network: string;
