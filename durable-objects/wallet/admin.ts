@@ -12,6 +12,7 @@ import type { BudgetView, KeyView, Result, WalletStatus } from "../../lightning/
 import type { Auth, PurchaseView } from "../../lightning/wallet-api.ts";
 import type { PurchaseRow } from "./journal.ts";
 import { maintainSoon } from "./maintain.ts";
+import { isOurs } from "./order.ts";
 import { MIGRATIONS } from "./schema.ts";
 import type { Vault } from "./vault.ts";
 
@@ -102,6 +103,8 @@ export async function balance(vault: Vault): Promise<Result<PayerStatus>> {
 }
 
 async function askPayer(vault: Vault): Promise<PayerStatus | null> {
+  const wallet = vault.wallet();
+  if (wallet === null || !isOurs(vault, wallet)) return null;
   const timer = vault.ports.clock.timer(vault.timing.statusDeadline);
   try {
     return await Promise.race([vault.ports.payer.status(), timer.done.then(() => null)]);

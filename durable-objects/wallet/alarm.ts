@@ -5,6 +5,7 @@
 import { expire } from "./approvals.ts";
 import { inTime } from "./in-time.ts";
 import { maintain } from "./maintain.ts";
+import { isOurs } from "./order.ts";
 import { resume } from "./resume.ts";
 import { isNever, within, release, settleBlock } from "./send.ts";
 import { reseal } from "./reseal.ts";
@@ -80,8 +81,9 @@ async function ask(vault: Vault, row: PurchaseRow): Promise<void> {
     paymentHash: payment.payment_hash,
   };
   // Not under the payer's four slots: orders that hang hold those for 30 s, and what has become of them is asked here. At most a batch at once.
-  const call = vault.ports.payer.lookup(operation);
-  const heard = await within(vault, vault.timing.lookupDeadline, call);
+  const heard: PaymentOutcome = isOurs(vault, wallet)
+    ? await within(vault, vault.timing.lookupDeadline, vault.ports.payer.lookup(operation))
+    : { kind: "unknown", reason: "another_backend" };
   // Our own call may still bring the order: then there is nothing to fence off.
   const early = heard.kind === "never_seen" && !isNever(vault, payment, heard, asked) && !vault.flights.isCalling(row.id);
   const outcome = early && (await isFenced(vault, operation)) ? NEVER_SENT : heard;

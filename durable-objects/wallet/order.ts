@@ -9,9 +9,18 @@ import type { Vault } from "./vault.ts";
 
 /** Why this payment must not leave now, or null. */
 export function stop(vault: Vault, wallet: WalletRow, row: PurchaseRow, payment: PaymentRow): { readonly code: Code } | null {
+  if (!isOurs(vault, wallet)) return { code: "backend_unavailable" };
   const switches = vault.switches(wallet, vault.config.budgetRow(row.budget));
   // A withdrawal is under no budget; every other switch holds for it too.
   return checkSwitches(switches !== null && payment.kind === "withdrawal" ? { ...switches, budgetDisabled: false } : switches);
+}
+
+/**
+ * Is this deployment's payer the one that pays for this wallet (invariant 13)? Another one has other money, and of what the right one was
+ * asked it has never seen anything: its word about an open row would release what may still be paid.
+ */
+export function isOurs(vault: Vault, wallet: WalletRow): boolean {
+  return wallet.backend === vault.ports.payer.backend;
 }
 
 /** What the payer is to make itself ready for; null where block two would refuse the row as it stands. */

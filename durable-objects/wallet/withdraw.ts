@@ -13,6 +13,7 @@ import { maintainSoon } from "./maintain.ts";
 import { uuid } from "./pay.ts";
 import { sealSecret } from "./payment-secret.ts";
 import { send } from "./send.ts";
+import { isOurs } from "./order.ts";
 import type { Vault } from "./vault.ts";
 
 /** No budget can have this name: a budget's begins with a letter or digit. */
@@ -120,6 +121,12 @@ export async function fundingInvoice(vault: Vault, amountMsat: Msat): Promise<Re
   const wallet = vault.wallet();
   if (wallet === null) return { ok: false, code: "not_found", detail: "no such wallet" };
   const { payer } = vault.ports;
+  if (!isOurs(vault, wallet))
+    return {
+      ok: false,
+      code: "backend_unavailable",
+      detail: `this wallet is on ${wallet.backend}, and this deployment pays by ${payer.backend}`,
+    };
   if (payer.receive === undefined) return { ok: false, code: "not_supported", detail: `the backend ${payer.backend} makes no invoices` };
   const timer = vault.ports.clock.timer(vault.timing.lookupDeadline);
   try {

@@ -182,9 +182,9 @@ const lastWords = (text: string): string =>
     .slice(0, 3)
     .join(" | ") || "no word why";
 
-/** However we end, wrangler's group ends too: a shell holds a pipe whose other end only we have. */
+/** However we end, wrangler's group ends too: a shell holds a pipe whose other end only we have. (`kill -KILL -- -1` is no word of dash.) */
 function endWithParent(child: ChildProcess, exited: Promise<void>): void {
-  const guard = spawn("/bin/sh", ["-c", 'read -r _; kill -KILL -- "-$1"', "guard", String(child.pid ?? 0)], {
+  const guard = spawn("/bin/sh", ["-c", 'read -r _; kill -s KILL -- "-$1"', "guard", String(child.pid ?? 0)], {
     stdio: ["pipe", "ignore", "ignore"],
   });
   guard.unref();
