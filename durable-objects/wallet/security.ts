@@ -3,7 +3,7 @@
  * that was long on its way is old when it arrives. A lower version never replaces a higher one. What cannot be read denies.
  */
 import type { SecurityState } from "../../lightning/control-plane.ts";
-import type { Timing, WalletPorts } from "./ports.ts";
+import type { Timer, Timing, WalletPorts } from "./ports.ts";
 
 export class Security {
   readonly #ports: Pick<WalletPorts, "control" | "clock">;
@@ -23,12 +23,15 @@ export class Security {
     this.#onLearned = onLearned;
   }
 
+  /** How long an answer has been here, by a timer: a clock that is set back makes it look young again. Replaced by each answer. */
+  #life: Timer | null = null;
+
   /** The state as it may be relied on at this instant, without waiting; null when there is none fresh enough. */
   current(): SecurityState | null {
     const known = this.#known;
     const age = known === null ? Infinity : this.#ports.clock.now() - known.askedAt;
     // A clock that was set back makes an age negative: that is not young, it is unknown.
-    return known !== null && age >= 0 && age < this.#timing.securityLife ? known.state : null;
+    return known !== null && this.#life !== null && age >= 0 && age < this.#timing.securityLife ? known.state : null;
   }
 
   /** Asks again if need be; never throws. Afterwards {@link current} says what is known. */
@@ -55,6 +58,7 @@ export class Security {
 
   async #ask(walletId: string): Promise<void> {
     const askedAt = this.#ports.clock.now();
+    const life = this.#ports.clock.timer(this.#timing.securityLife);
     const timer = this.#ports.clock.timer(this.#timing.controlDeadline);
     try {
       const answer = await Promise.race([this.#ports.control.security(walletId), timer.done.then(() => null)]);
@@ -62,11 +66,21 @@ export class Security {
       if (this.#known !== null && answer.version < this.#known.state.version) return;
       const before = this.#known?.state ?? null;
       this.#known = { state: answer, askedAt };
+      this.#lasts(life);
       this.#onLearned(answer, before);
     } catch {
       // Unreadable is the same as absent: `current` goes stale and denies.
     } finally {
       timer.cancel();
+      if (this.#life !== life) life.cancel();
     }
+  }
+
+  #lasts(life: Timer): void {
+    this.#life?.cancel();
+    this.#life = life;
+    void life.done.then(() => {
+      if (this.#life === life) this.#life = null;
+    });
   }
 }

@@ -150,7 +150,8 @@ export class Books {
       before === undefined ||
       before.scope !== scope ||
       (before.refused && before.served > 0) ||
-      other.state === "written_off" ||
+      // Its owner has given it up, whatever a delivery that was told late made of its state afterwards.
+      (other.receipts ?? "").split(",").includes("written_off") ||
       other.credential === null
     )
       return;
