@@ -80,6 +80,11 @@ export class Operations {
     );
   }
 
+  /** The SDK itself said no, for want of money: nothing of it is on its way anywhere. */
+  disagree(operationId: string): void {
+    this.#sql.rows("UPDATE spark_operation SET fee_sats = NULL WHERE operation_id = ? AND state = 'asked'", operationId);
+  }
+
   /** Right before it is sent. A second time the first may have arrived after all: its place holds, and the higher fee. */
   agree(operationId: string, feeSats: number, place: number): void {
     this.#sql.rows(

@@ -23,7 +23,7 @@ import { OpenSends } from "./open-sends.ts";
 import { Operations } from "./operations.ts";
 import { messageOf, outcomeOf, refusalOf } from "./outcome.ts";
 import { SPARK_TIMING, type SparkPorts, type SparkTiming } from "./ports.ts";
-import { feeOf, quoteFor } from "./quote.ts";
+import { feeOf, quoteFor, whyUnsent } from "./quote.ts";
 import { arrived, makeInvoice } from "./receive.ts";
 import { askAgain } from "./rescue.ts";
 import { sparkSessionStore } from "./session-store.ts";
@@ -37,6 +37,8 @@ export const SPARK_SDK_VERSION = "0.19.2";
 /** Milliseconds to the next round of making change. */
 const NEXT_ROUND = 1_000;
 const MOST_QUOTES = 64;
+/** Transfers. */
+const FAR_BACK = 300;
 const unknown = (reason: string): PaymentOutcome => ({ kind: "unknown", reason });
 
 export class SparkPayer implements Payer {
@@ -88,9 +90,9 @@ export class SparkPayer implements Payer {
         const quote = await quoteFor(live, order);
         if (quote === null) return { ready: false, code: "payment_failed" };
         if (quote.feeSats * 1000 > order.maxFeeMsat) return { ready: false, code: "fee_over_cap" };
-        const { balanceSats } = await live.sdk.getInfo({});
-        // That there is no more is only known after a whole sync, and where no swap that was broken off may still bring some back.
-        if (balanceSats < quote.amountSats + quote.feeSats)
+        const lacks = async (): Promise<boolean> => (await live.sdk.getInfo({})).balanceSats < quote.amountSats + quote.feeSats;
+        // That there is no more is only known after a whole sync just now, and where no swap that was broken off may still bring some back.
+        if ((await lacks()) && (await this.#sync(live), await lacks()))
           return { ready: false, code: live.synced() && !this.#operations.brokenOff() ? "insufficient_funds" : "backend_unavailable" };
         // Quotes of orders that never came.
         if (this.#quotes.size >= MOST_QUOTES) this.#quotes.clear();
@@ -156,7 +158,7 @@ export class SparkPayer implements Payer {
   }
 
   async receive(amountMsat: Msat, description: string): Promise<{ readonly bolt11: string } | null> {
-    if (amountMsat % 1000 !== 0 || amountMsat === 0) return null;
+    if (amountMsat % 1000 !== 0 || amountMsat === 0 || this.#ports.facts()?.state === "disabled") return null;
     const wanted = { amountMsat, description, seconds: Math.floor(this.#timing.invoice / 1000), network: this.#ports.settings.network };
     const made = await this.#engine.use((live) => makeInvoice(live, wanted), this.#timing.answer);
     if (made === null) {
@@ -175,16 +177,22 @@ export class SparkPayer implements Payer {
     this.#operations.forgetOld();
     this.#incoming.forgetExpired();
     const watching = this.#incoming.open() > 0;
+    const busy = (): boolean => this.#sending.size > 0;
     if (!watching && !this.#wallet.wantsChange()) return null;
-    const done = await this.#engine.use(async (live) => {
-      const report = await this.#sync(live);
-      if (report.payments && watching && this.#incoming.received(await arrived(live)) > 0) this.#wallet.spoilChange();
-      if (!this.#wallet.wantsChange()) return true;
-      if (!report.wallet || this.#sending.size > 0) return false;
-      const { outcome } = await live.sdk.optimizeLeaves({ mode: "singleRound" });
-      if (outcome.type === "completed") this.#wallet.changeMade();
-      return outcome.type === "completed";
-    });
+    // A busy wallet is left alone: a sync for nothing would be ten requests a time.
+    const done =
+      (busy() && !watching) ||
+      (await this.#engine.use(async (live) => {
+        const report = await this.#sync(live);
+        if (report.payments && watching && this.#incoming.received(await arrived(live)) > 0) this.#wallet.spoilChange();
+        if (!this.#wallet.wantsChange()) return true;
+        // Thrown, so that the alarm comes back later and later: one operator may be down for hours.
+        if (!report.wallet) throw new Error("not synced");
+        if (busy()) return false;
+        const { outcome } = await live.sdk.optimizeLeaves({ mode: "singleRound" });
+        if (outcome.type === "completed") this.#wallet.changeMade();
+        return outcome.type === "completed";
+      }));
     const next = this.#incoming.nextLook();
     return done ? next : Math.min(next ?? Infinity, this.#ports.clock.now() + NEXT_ROUND);
   }
@@ -228,6 +236,8 @@ export class SparkPayer implements Payer {
     const { operationId } = order;
     const sent = (): boolean => this.#operations.row(operationId)?.state !== "asked";
     const again = sent();
+    const { now } = this.#ports.clock;
+    const began = now();
     this.#sending.add(operationId);
     try {
       return await this.#engine.use(async (live) => {
@@ -246,7 +256,11 @@ export class SparkPayer implements Payer {
           const { payment } = await live.sdk.sendPayment({
             prepareResponse: quote,
             idempotencyKey: operationId,
-            options: { type: "bolt11Invoice", preferSpark: false, completionTimeoutSecs: Math.floor(this.#timing.answer / 1000) - 1 },
+            options: {
+              type: "bolt11Invoice",
+              preferSpark: false,
+              completionTimeoutSecs: Math.max(0, Math.floor((began + this.#timing.answer - now()) / 1000) - 1),
+            },
           });
           const outcome = this.#read(payment);
           // The SSP says that it failed: whether the leaves are back, the operators know.
@@ -254,8 +268,13 @@ export class SparkPayer implements Payer {
           await this.#syncFor(live, operationId);
           return (await this.#found(live, operationId)) ?? outcome;
         } catch (error) {
+          const known = live.synced();
           live.stale();
-          if (!sent()) return this.#unsent(order, await whyUnsent(live, order, quote, error));
+          if (!sent()) {
+            const code = await whyUnsent(live, order, quote, error, known);
+            if (code === "insufficient_funds") this.#operations.disagree(operationId);
+            return this.#unsent(order, code);
+          }
           return (await this.#syncFor(live, operationId)).wallet
             ? ((await this.#found(live, operationId)) ?? unknown("send_interrupted"))
             : unknown("send_interrupted");
@@ -343,7 +362,11 @@ export class SparkPayer implements Payer {
   /** A sync that also reads again what has become of one send, however many have overtaken it. */
   async #syncFor(live: LiveSpark, operationId: string): Promise<SyncReport> {
     const place = this.#operations.row(operationId)?.place ?? null;
-    return place === null ? this.#sync(live) : this.#openSends.readFrom(place, () => this.#sync(live));
+    if (place === null) return this.#sync(live);
+    const far = (await this.#openSends.place()) - place > FAR_BACK;
+    if (!far || this.#sending.size === 0) return this.#openSends.readFrom(place, () => this.#sync(live));
+    // A long way back takes long, and whoever is sending would wait for it. Not read to its end: absence proves nothing this time.
+    return { ...(await this.#sync(live)), payments: false };
   }
 
   async #sync(live: LiveSpark): Promise<SyncReport> {
@@ -354,14 +377,6 @@ export class SparkPayer implements Payer {
     }
     return report;
   }
-}
-
-/** Leaves that are in a swap count as ours and cannot be spent: that passes, and is no lack of money. */
-async function whyUnsent(live: LiveSpark, order: PaymentOrder, quote: PrepareSendPaymentResponse, error: unknown): Promise<FailureCode> {
-  const code = refusalOf(error);
-  if (code !== "insufficient_funds") return code;
-  const { balanceSats } = await live.sdk.getInfo({});
-  return balanceSats < Math.ceil(order.amountMsat / 1000) + feeOf(quote) ? code : "backend_unavailable";
 }
 
 const opens = (preimage: string | null, paymentHash: string): boolean =>

@@ -23,9 +23,11 @@ export interface MadeInvoice {
 
 /** Null when it is not the invoice that was asked for. */
 export async function makeInvoice(live: LiveSpark, wanted: WantedInvoice): Promise<MadeInvoice | null> {
-  let asked: string | null = null;
+  // Two at once see each other's requests: each hash is of a preimage of ours.
+  const asked = new Set<string>();
   const unwatch = live.egress.watch(new URL(live.config.sparkConfig?.sspConfig.baseUrl ?? "").origin, (body) => {
-    asked = askedPaymentHash(body) ?? asked;
+    const hash = askedPaymentHash(body);
+    if (hash !== null) asked.add(hash);
   });
   try {
     const { paymentRequest } = await live.sdk.receivePayment({
@@ -39,7 +41,7 @@ export async function makeInvoice(live: LiveSpark, wanted: WantedInvoice): Promi
     const read = decodeBolt11(paymentRequest);
     if (!read.ok) return null;
     const { paymentHash, amountMsat, network, expiresAt } = read.invoice;
-    const right = paymentHash === asked && amountMsat === wanted.amountMsat && network === wanted.network;
+    const right = asked.has(paymentHash) && amountMsat === wanted.amountMsat && network === wanted.network;
     return right ? { bolt11: paymentRequest, paymentHash, expiresAt } : null;
   } finally {
     unwatch();

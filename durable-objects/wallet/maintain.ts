@@ -4,6 +4,7 @@
  * wallet is active and nothing above it says stop: it needs the open key. The alarm does not wait for it, for it may take long.
  */
 import { inTime } from "./in-time.ts";
+import { isOurs } from "./order.ts";
 import type { Timing } from "./ports.ts";
 import type { Vault } from "./vault.ts";
 
@@ -36,8 +37,8 @@ function begin(vault: Vault): number | null {
   const job = journal.job(JOB);
   const wallet = vault.wallet();
   if (job === null || wallet === null) return null;
-  // Whoever enables the wallet, moves its spender or learns that a switch is off again schedules it anew.
-  if (vault.ports.payer.maintain === undefined || vault.isStopped) {
+  // Whoever enables the wallet, moves its spender or sees a switch go off again schedules it anew; after an eviction the next payment or invoice does.
+  if (vault.ports.payer.maintain === undefined || vault.isStopped || !isOurs(vault, wallet)) {
     journal.unschedule(JOB);
     return null;
   }

@@ -45,6 +45,8 @@ export async function moveSpender(vault: Vault, move: SpenderMove): Promise<Resu
   if (open > 0) return { ok: false, code: "payment_pending", detail: `${open} payments are open: the spender changes only when none is` };
   vault.forgetPayer();
   const moved = await change(vault, move);
+  // Once more: whoever asked for the balance meanwhile had it opened with the old envelope.
+  vault.forgetPayer();
   if (!moved.ok) {
     // What the control plane may have done stays paused: the same request again finds out.
     if (moved.code !== "control_plane_unavailable") vault.transact(() => resume(vault));
