@@ -50,7 +50,7 @@ export const CHECKS: readonly CheckFacts[] = [
 
   check("latency", "warm", "api", "warm purchases, one after another", "warm_p50", "warm_p95", "warm_success"),
   check("latency", "requests", "sandbox", "what a warm send asks of the network", "requests_per_send"),
-  check("latency", "cold", "api", "a new wallet's first purchase", "cold_p50"),
+  check("latency", "cold", "api", "a wallet's first purchase after its instance and open keys were dropped", "cold_p50"),
   check("latency", "evicted", "here", "the first purchase after the process was killed and started again", "evicted_p50"),
   check("latency", "slow_operator", "sandbox", "the coordinator answers each request late", "slow_p95", "slow_success"),
   check(

@@ -1,12 +1,12 @@
 /**
  * `npm run spike`: four hard gates against `wrangler dev` (or, with --deployed, against a Worker elsewhere), spike/results/<environment>.json,
  * and ADR.md from all results. A run that could not begin writes nothing, so that it never replaces one that did.
- * Exit code: 0 all passed, 1 a gate failed, 2 the arguments are not right, 3 not run, in whole or in part: unreachable, or no key.
+ * Exit code: 0 all passed, 1 a gate failed, 2 the arguments are not right, 3 not run, in whole or in part: unreachable, or no key; 130 interrupted.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readFlags } from "../ops/arguments.ts";
-import { oneLine } from "../ops/output.ts";
+import { interrupted, oneLine } from "../ops/output.ts";
 import { planRun, type Plan } from "./arguments.ts";
 import { GATES } from "./catalogue.ts";
 import { judgeRun, together } from "./decide.ts";
@@ -56,12 +56,19 @@ async function run(plan: Plan, folder: string, results: string | null, json: boo
   if (away.length > 0) return stop(3, `not run: unreachable: ${away.join(", ")}`, json);
   if (plan.lacks !== null) return stop(2, plan.lacks, json);
 
-  const options: StageOptions = { ...plan, say: (line) => void process.stderr.write(`${line}\n`) };
+  let ended = false;
+  const stopped = interrupted().then((signal): never => {
+    ended = true;
+    throw new Error(`ended by ${signal}; nothing is written`);
+  });
+  // Where nobody waits just then, the next wait sees it.
+  stopped.catch(() => undefined);
+  const options: StageOptions = { ...plan, stopped, say: (line) => void process.stderr.write(`${line}\n`) };
   let exit = 1;
   try {
     const open = await openStage(options);
     try {
-      const result = await runGates(open, options, plan.mnemonic);
+      const result = await Promise.race([runGates(open, options, plan.mnemonic), stopped]);
       const name = writeResult(folder, result);
       writeAdr(folder, results);
       const { gates } = judgeRun(result);
@@ -77,7 +84,10 @@ async function run(plan: Plan, folder: string, results: string | null, json: boo
       await open.close();
     }
   } catch (cause) {
-    return stop(1, oneLine(cause), json);
+    const code = stop(ended ? 130 : 1, oneLine(cause), json);
+    // The gates do not know that their stage is gone, and would start their Worker again.
+    if (ended) process.exit(code);
+    return code;
   }
   return exit;
 }

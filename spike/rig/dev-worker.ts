@@ -12,6 +12,7 @@ import { isAlive, processTree, residentBytes } from "./processes.ts";
 
 const READY_WITHIN_MS = 90_000;
 const LOOK_EVERY_MS = 50;
+const RIG_SECRETS: readonly string[] = ["SPIKE_MNEMONIC", "BREEZ_API_KEY", "LIGHTNING_OPERATOR_KEY"];
 
 export interface DevWorker {
   /** Of the life that runs now; another port after each start. */
@@ -20,6 +21,8 @@ export interface DevWorker {
   start(): Promise<number>;
   /** SIGKILL to wrangler and its workerd processes, as in a power cut; resolves when they are gone. */
   kill(): Promise<void>;
+  /** As `kill`, for good: a gate that is still at work cannot start it again, in a folder that is about to go. */
+  end(): Promise<void>;
   /** All that wrangler and workerd wrote, over all lives, wrangler's own log files with it. */
   log(): string;
   /** Every file that this system has stored. */
@@ -41,6 +44,7 @@ export function devWorker(dir: string, vars: Readonly<Record<string, string>>): 
   let child: ChildProcess | null = null;
   let exited: Promise<void> = Promise.resolve();
   let url = "";
+  let over = false;
 
   const setVars = (next: Readonly<Record<string, string>>): void =>
     writeFileSync(
@@ -53,6 +57,7 @@ export function devWorker(dir: string, vars: Readonly<Record<string, string>>): 
   setVars(vars);
 
   async function start(): Promise<number> {
+    if (over) throw new Error("the run is over");
     if (child !== null) throw new Error("wrangler dev runs already");
     const began = performance.now();
     const before = existsSync(output) ? readFileSync(output).length : 0;
@@ -77,7 +82,7 @@ export function devWorker(dir: string, vars: Readonly<Record<string, string>>): 
         // A group of its own, so that its end is also the end of what it has started.
         detached: true,
         env: {
-          ...process.env,
+          ...withoutSecrets(process.env),
           WRANGLER_SEND_METRICS: "false",
           WRANGLER_HIDE_BANNER: "true",
           WRANGLER_LOG_PATH: logs,
@@ -137,6 +142,10 @@ export function devWorker(dir: string, vars: Readonly<Record<string, string>>): 
     url: () => url,
     start,
     kill,
+    end: () => {
+      over = true;
+      return kill();
+    },
     workerdPids,
     setVars,
     log: () =>
@@ -150,6 +159,16 @@ export function devWorker(dir: string, vars: Readonly<Record<string, string>>): 
       return sizes.length === 0 || sizes.includes(null) ? null : Math.max(...sizes.map((size) => size ?? 0));
     },
   };
+}
+
+/**
+ * The rig's own secrets stay with the rig: what the Worker needs is in `.dev.vars`, and gate 2 searches workerd's memory, of which the
+ * environment is a part.
+ */
+export function withoutSecrets(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const rest = { ...env };
+  for (const name of RIG_SECRETS) delete rest[name];
+  return rest;
 }
 
 /** Copies the stored state, so that a later life cannot change what is looked at. */

@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Envelope } from "../../lightning/envelope.ts";
+import { withoutSecrets } from "./dev-worker.ts";
 import { searchHeap, needlesOf } from "./heap.ts";
 import { quantile } from "./measured.ts";
 import { isAlive, processTree, residentBytes } from "./processes.ts";
@@ -118,6 +119,13 @@ describe("stored envelopes", () => {
     expect(storedEnvelopes(dir).get("w_a")?.envelope).toEqual(changed);
     expect(() => replaceEnvelope(file, "w_b", changed)).toThrow("no such envelope");
   });
+});
+
+it("wrangler inherits the environment, but none of the rig's secrets", () => {
+  const secrets = { SPIKE_MNEMONIC: "words", BREEZ_API_KEY: "key", LIGHTNING_OPERATOR_KEY: "lwo.a.b.c" };
+  const rest = withoutSecrets({ ...process.env, ...secrets });
+  for (const name of Object.keys(secrets)) expect(rest).not.toHaveProperty(name);
+  expect(rest["PATH"]).toBe(process.env["PATH"]);
 });
 
 describe("the wrangler files for a run", () => {

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { withoutSecrets } from "./dev-worker.ts";
 import { WRANGLER_FILES, wranglerFile, wranglerProgram } from "./wrangler-files.ts";
 
 const WITHIN_MS = 180_000;
@@ -71,7 +72,7 @@ async function wrangler(cwd: string, words: readonly string[]): Promise<string> 
     timeout: WITHIN_MS,
     maxBuffer: 16 * 1024 * 1024,
     env: {
-      ...process.env,
+      ...withoutSecrets(process.env),
       WRANGLER_SEND_METRICS: "false",
       WRANGLER_HIDE_BANNER: "true",
       FORCE_COLOR: "0",

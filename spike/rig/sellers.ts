@@ -15,7 +15,7 @@ import type { Buyer, Seller, Stage } from "./stage.ts";
 /** @param template an https URL with `{n}` in it */
 export function sellerElsewhere(template: string): Seller {
   const resource = (n: number): string => template.replaceAll("{n}", String(n));
-  return { resource, host: new URL(resource(0)).host, secrets: () => [], close: () => Promise.resolve() };
+  return { resource, host: new URL(resource(0)).host, ours: false, secrets: () => [], close: () => Promise.resolve() };
 }
 
 /** @param stage asked at the first request, when the Worker runs */
@@ -60,6 +60,7 @@ export async function tollSeller(priceSats: number, stage: () => Pick<Stage, "bu
   return {
     resource: (n) => `http://${host}/toll/${n}`,
     host,
+    ours: true,
     secrets: () => secrets,
     close: async () => {
       const closed = once(server, "close");

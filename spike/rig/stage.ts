@@ -12,6 +12,7 @@ import type { Secret } from "../../test/support/canary.ts";
 import type { Environment, Place } from "../environments.ts";
 import type { Amounts } from "../thresholds.ts";
 import type { DevWorker } from "./dev-worker.ts";
+import type { RunFolder } from "./run-folder.ts";
 import type { SparkTap } from "./spark-tap.ts";
 
 /** The outside world where it is ours. */
@@ -30,6 +31,8 @@ export interface Seller {
   /** Each number is a resource of its own, that is bought anew. */
   resource(n: number): string;
   readonly host: string;
+  /** Whether what passes it can be known here. */
+  readonly ours: boolean;
   /** What it has handed out that is nobody else's business. */
   secrets(): readonly Secret[];
   close(): Promise<void>;
@@ -50,6 +53,8 @@ export interface StageParts {
   /** Puts money in. @throws Error with one line when it does not arrive in time */
   readonly fund: (stage: Stage, walletId: string, amountSats: number) => Promise<void>;
   readonly walletExtras: Readonly<Record<string, unknown>>;
+  /** Where backups are kept. */
+  readonly folder: RunFolder;
   readonly say: (line: string) => void;
 }
 
@@ -102,6 +107,8 @@ export class Stage {
     const policy = this.policy(caps);
     const wallet = await this.operate("POST", "/v1/wallets", { label: "spike", policy, ...this.parts.walletExtras, ...extras });
     const walletId = String(wallet["walletId"]);
+    // No other answer carries it.
+    if (typeof wallet["backup"] === "string") this.parts.folder.keepBackup(walletId, wallet["backup"]);
     return this.keyFor(walletId, "spike", policy);
   }
 
@@ -110,7 +117,10 @@ export class Stage {
     return { walletId, key: String((await this.operate("POST", `/v1/wallets/${walletId}/keys`, { budget }))["key"]) };
   }
 
-  fund(walletId: string, amountSats: number): Promise<void> {
+  /** @throws Error with one line when it does not arrive in time, or when a wallet for real money has no backup that is kept */
+  async fund(walletId: string, amountSats: number): Promise<void> {
+    if (this.parts.network === "mainnet" && !this.parts.folder.hasBackup(walletId))
+      throw new Error(`no backup of ${walletId} is kept, so no money is asked for`);
     return this.parts.fund(this, walletId, amountSats);
   }
 

@@ -130,7 +130,7 @@ export class Books {
     if (minted.opaque && (policies.wallet.opaqueTokens === "deny" || budget?.opaqueTokens === "deny"))
       throw this.#broken("invariant 8: an opaque token was paid for, and policy forbids it");
     if (minted.opaque !== (row.binding === "unverified")) throw this.#broken(`invariant 8: the binding is called ${row.binding}`);
-    const once = ONE_SHOT.has(row.origin);
+    const once = ONE_SHOT.has(row.origin) || mirror.learnedOnce(row);
     const sharing = mirror.sharing(row);
     if (!once && sharing.some((other) => other.id !== row.id && isOpenPayment(other.state)))
       throw this.#broken("invariant 2: two payments are under way for one origin and scope");

@@ -70,6 +70,11 @@ export class Mirror {
     return changed;
   }
 
+  /** What the wallet has come to believe of a seller, rightly or not: refused twice after one use, its tokens work once. */
+  learnedOnce({ origin, scope }: Pick<Row, "origin" | "scope">): boolean {
+    return this.#sql.rows("SELECT 1 FROM seller WHERE origin = ? AND scope = ? AND once = 1", origin, scope).length > 0;
+  }
+
   of(operationId: string): Paying | null {
     return this.#paying(this.#byOperation.get(operationId));
   }

@@ -43,9 +43,9 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "asks by paying again",
     invariant: 2,
     file: wallet("alarm.ts"),
-    find: "const call = vault.ports.payer.lookup(operation);",
+    find: "vault.ports.payer.lookup(operation)",
     replace:
-      'const call = vault.ports.payer.pay({ walletId: wallet.wallet_id, epoch: wallet.epoch, operationId: `${payment.operation_id}-${asked}`, bolt11: "", paymentHash: payment.payment_hash, amountMsat: payment.amount_msat as never, maxFeeMsat: payment.reserve_msat as never, deadline: asked + 30_000 });',
+      'vault.ports.payer.pay({ walletId: wallet.wallet_id, epoch: wallet.epoch, operationId: `${payment.operation_id}-${asked}`, bolt11: "", paymentHash: payment.payment_hash, amountMsat: payment.amount_msat as never, maxFeeMsat: payment.reserve_msat as never, deadline: asked + 30_000 })',
   },
   {
     name: "what is stuck is paid anew",
@@ -206,8 +206,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "what was known of the switches is good for ever",
     invariant: 11,
     file: wallet("security.ts"),
-    find: "age >= 0 && age < this.#timing.securityLife",
-    replace: "age >= 0",
+    find: "known !== null && this.#life !== null && age >= 0 && age < this.#timing.securityLife ? known.state",
+    replace: "known !== null && age >= 0 ? known.state",
   },
   {
     name: "an older word about the switches replaces a newer one",
