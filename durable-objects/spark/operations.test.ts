@@ -121,3 +121,13 @@ test("a send that was broken off before the gate may have leaves on their way ba
   operations.pass("sent");
   expect(operations.brokenOff()).toBe(false);
 });
+
+test("change that was being made when the object went may be on its way back, for half an hour, also after a restart", () => {
+  const wallet = new SparkWallet(sql);
+  expect(wallet.mayBeSwapping(now)).toBe(false);
+  wallet.store("regtest", `02${"1".repeat(64)}`, 1);
+  wallet.swapping(now);
+  expect([new SparkWallet(sql).mayBeSwapping(now + 1_799_999), new SparkWallet(sql).mayBeSwapping(now + 1_800_000)]).toEqual([true, false]);
+  wallet.swapping(null);
+  expect(wallet.mayBeSwapping(now)).toBe(false);
+});

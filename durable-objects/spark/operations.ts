@@ -5,6 +5,7 @@
  */
 import type { OperationRef, PaymentOrder } from "../../lightning/payer.ts";
 import type { Sql } from "../sql.ts";
+import { SWAP_RETURNS } from "./wallet-row.ts";
 
 export type OperationState = "asked" | "gated" | "fenced" | "settled" | "failed";
 
@@ -22,8 +23,6 @@ export interface OperationRow {
 
 /** Ended operations are kept this long, ms: longer than any HTLC of theirs (16 days). */
 const KEEP = 40 * 86_400_000;
-/** Longer than a swap takes to expire, ms. */
-const SWAP_RETURNS = 1_800_000;
 
 export class Operations {
   readonly #sql: Sql;

@@ -6,7 +6,8 @@ CREATE TABLE spark_wallet (
   identity TEXT NOT NULL CHECK (length(identity) = 66),
   epoch INTEGER NOT NULL CHECK (epoch >= 1),
   last_payment_at INTEGER,
-  sends_since_optimised INTEGER NOT NULL DEFAULT 0
+  sends_since_optimised INTEGER NOT NULL DEFAULT 0,
+  swapping_since INTEGER
 ) STRICT;
 CREATE TABLE spark_operation (
   operation_id TEXT PRIMARY KEY,

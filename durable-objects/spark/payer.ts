@@ -93,7 +93,7 @@ export class SparkPayer implements Payer {
         const lacks = async (): Promise<boolean> => (await live.sdk.getInfo({})).balanceSats < quote.amountSats + quote.feeSats;
         // That there is no more is only known after a whole sync just now, and where no swap that was broken off may still bring some back.
         if ((await lacks()) && (await this.#sync(live), await lacks()))
-          return { ready: false, code: live.synced() && !this.#operations.brokenOff() ? "insufficient_funds" : "backend_unavailable" };
+          return { ready: false, code: live.synced() && !this.#mayReturn() ? "insufficient_funds" : "backend_unavailable" };
         // Quotes of orders that never came.
         if (this.#quotes.size >= MOST_QUOTES) this.#quotes.clear();
         this.#quotes.set(order.operationId, quote.response);
@@ -177,24 +177,26 @@ export class SparkPayer implements Payer {
     this.#operations.forgetOld();
     this.#incoming.forgetExpired();
     const watching = this.#incoming.open() > 0;
-    const busy = (): boolean => this.#sending.size > 0;
+    const { now } = this.#ports.clock;
+    const quietAt = (): number => (this.#sending.size > 0 ? now() : (this.#wallet.lastPaymentAt() ?? -Infinity)) + this.#timing.quiet;
     if (!watching && !this.#wallet.wantsChange()) return null;
     // A busy wallet is left alone: a sync for nothing would be ten requests a time.
-    const done =
-      (busy() && !watching) ||
-      (await this.#engine.use(async (live) => {
-        const report = await this.#sync(live);
-        if (report.payments && watching && this.#incoming.received(await arrived(live)) > 0) this.#wallet.spoilChange();
-        if (!this.#wallet.wantsChange()) return true;
-        // Thrown, so that the alarm comes back later and later: one operator may be down for hours.
-        if (!report.wallet) throw new Error("not synced");
-        if (busy()) return false;
-        const { outcome } = await live.sdk.optimizeLeaves({ mode: "singleRound" });
-        if (outcome.type === "completed") this.#wallet.changeMade();
-        return outcome.type === "completed";
-      }));
-    const next = this.#incoming.nextLook();
-    return done ? next : Math.min(next ?? Infinity, this.#ports.clock.now() + NEXT_ROUND);
+    if (!watching && quietAt() > now()) return quietAt();
+    const again = await this.#engine.use(async (live) => {
+      const report = await this.#sync(live);
+      if (report.payments && watching && this.#incoming.received(await arrived(live)) > 0) this.#wallet.spoilChange();
+      if (!this.#wallet.wantsChange()) return Infinity;
+      // Thrown, so that the alarm comes back later and later: one operator may be down for hours.
+      if (!report.wallet) throw new Error("not synced");
+      if (quietAt() > now()) return quietAt();
+      this.#wallet.swapping(now());
+      const { outcome } = await live.sdk.optimizeLeaves({ mode: "singleRound" });
+      this.#wallet.swapping(null);
+      if (outcome.type === "completed") this.#wallet.changeMade();
+      return outcome.type === "completed" ? Infinity : now() + NEXT_ROUND;
+    });
+    const next = Math.min(this.#incoming.nextLook() ?? Infinity, again);
+    return Number.isFinite(next) ? next : null;
   }
 
   forget(): void {
@@ -205,6 +207,11 @@ export class SparkPayer implements Payer {
   /** Bytes of wasm memory, or null while nothing is open; for measurements. */
   memory(): number | null {
     return this.#engine.live?.memory() ?? null;
+  }
+
+  /** A swap that was broken off may still bring leaves back. */
+  #mayReturn(): boolean {
+    return this.#operations.brokenOff() || this.#wallet.mayBeSwapping(this.#ports.clock.now());
   }
 
   /** @returns why this order is not taken, or null. A refusal is a failure only where nothing of the operation can have left before. */

@@ -67,6 +67,16 @@ export interface SparkTiming {
   readonly idle: number;
   /** Life of an invoice that this wallet makes. */
   readonly invoice: number;
+  /** Nobody has paid for so long before change is made: a swap that is broken off holds its leaves for minutes. */
+  readonly quiet: number;
 }
 
-export const SPARK_TIMING: SparkTiming = { request: 8_000, call: 20_000, sync: 4_000, answer: 9_500, idle: 45_000, invoice: 3_600_000 };
+export const SPARK_TIMING: SparkTiming = {
+  request: 8_000,
+  call: 20_000,
+  sync: 4_000,
+  answer: 9_500,
+  idle: 45_000,
+  invoice: 3_600_000,
+  quiet: 30_000,
+};

@@ -4,12 +4,16 @@ import type { Sql } from "../sql.ts";
 /** Sends. With three leaves of each size (sdk-config.ts) most of as many find theirs without a swap. */
 const CHANGE_LASTS = 6;
 
+/** Longer than a swap takes to expire, ms. */
+export const SWAP_RETURNS = 1_800_000;
+
 interface Row {
   readonly network: string;
   readonly identity: string;
   readonly epoch: number;
   readonly last_payment_at: number | null;
   readonly sends_since_optimised: number;
+  readonly swapping_since: number | null;
 }
 
 export class SparkWallet {
@@ -48,6 +52,17 @@ export class SparkWallet {
 
   spoilChange(): void {
     this.#sql.rows("UPDATE spark_wallet SET sends_since_optimised = ?", CHANGE_LASTS);
+  }
+
+  /** @param now epoch ms; null: it has ended */
+  swapping(now: number | null): void {
+    this.#sql.rows("UPDATE spark_wallet SET swapping_since = ?", now);
+  }
+
+  /** Change is being made, or that was broken off lately (an eviction in the middle): leaves of ours may be with the SSP until the swap expires. */
+  mayBeSwapping(now: number): boolean {
+    const since = this.#row()?.swapping_since ?? null;
+    return since !== null && now - since < SWAP_RETURNS;
   }
 
   changeMade(): void {

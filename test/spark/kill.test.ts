@@ -22,6 +22,8 @@ const WAIT_MS = 1_500;
 const ALARM_MS = 120_000 + PURCHASES * 1_000;
 const PRICE_SATS = 10;
 const SSP_FEE_SATS = 1;
+const PATIENCE_MS = 120_000;
+const BACKOFF_MS = 250;
 /**
  * Beyond a leaf for each purchase, sats. While nobody pays the SDK puts leaves together anew in a swap with the SSP; a kill in the middle of
  * one leaves money on its way for minutes: the wallet's half until the swap expires, the SSP's until the SDK takes it for forgotten.
@@ -70,13 +72,15 @@ afterAll(() => rig.close());
 
 /** What a careful client does: no answer, or one that says "try again", means the same request once more under the same key. */
 async function buy(buyer: Buyer, n: number): Promise<"done" | "pending"> {
-  for (let tries = 0; tries < 100; tries++) {
+  for (const until = performance.now() + PATIENCE_MS; performance.now() < until;) {
     await reaper.up;
     const answer = await rig.fetch(buyer, { path: path(n), idempotencyKey: key(n), waitMs: WAIT_MS }).catch(() => null);
     if (answer === null) continue;
     if (answer.status === 200) return "done";
     if (answer.json?.["retryable"] !== true) throw new Error(`purchase ${n} ended with ${answer.code ?? answer.status}`);
     if (answer.code === "payment_pending" || answer.code === "payment_unknown") return "pending";
+    // Leaves that are in a swap come back: a client that is told so waits before it asks again.
+    await new Promise((resolve) => setTimeout(resolve, BACKOFF_MS));
   }
   throw new Error(`purchase ${n} never came to an end`);
 }

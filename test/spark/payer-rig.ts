@@ -101,7 +101,7 @@ export class PayerRig {
         wasm: { module: sparkModule(), create: createBreez },
         log: (event, about) => void log.push({ event, facts: about }),
       }),
-      { ...SPARK_TIMING, ...options.timing },
+      { ...SPARK_TIMING, quiet: 1, ...options.timing },
     );
   }
 

@@ -64,7 +64,7 @@ export class SparkWalletRig {
     this.#rig = rig;
     this.sql = sql;
     this.#timing = { ...TIMING, keepUnpaid: FOREVER, keepReceipts: FOREVER, keepSecrets: FOREVER, ...options.timing };
-    this.#sparkTiming = { ...SPARK_TIMING, ...options.spark };
+    this.#sparkTiming = { ...SPARK_TIMING, quiet: 1, ...options.spark };
     [this.payer, this.core] = this.#begin();
   }
 
