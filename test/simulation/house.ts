@@ -123,8 +123,8 @@ export class House {
       ? await insist(this.#world, "disable", (core) => core.disable())
       : await insist(this.#world, "disable now", (core) => core.disableNow());
     if (done?.ok !== true) return;
-    // An answer that was long on its way says nothing about now, if somebody has enabled the wallet since.
-    if (this.#enables === before) this.disabled = true;
+    // An answer that was long on its way says nothing about now, if somebody has enabled the wallet since, or is still at it.
+    if (this.#enables === before && this.#enabling === 0) this.disabled = true;
     scheduler.after(scheduler.choice.below(20_000), "enable", () => this.#spawn(this.#enable()));
   }
 
