@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import type { Envelope } from "../../lightning/envelope.ts";
 import { envelopeFault, faultOf } from "./guard.ts";
-import type { SparkFacts, SparkSettings } from "./ports.ts";
+import type { SparkSettings } from "./ports.ts";
+import type { WalletFacts } from "../wallet/payer-seams.ts";
 
-const facts: SparkFacts = { walletId: "w", owner: "main", network: "regtest", backend: "spark-wasm", epoch: 1, state: "active" };
+const facts: WalletFacts = { walletId: "w", owner: "main", network: "regtest", backend: "spark-wasm", epoch: 1, state: "active" };
 const settings: SparkSettings = { network: "regtest", operators: null, apiKey: null };
 const mainnet = { ...settings, network: "mainnet", apiKey: "worthless" } as const;
 const operators = { coordinator: "", threshold: 1, operators: [], ssp: { baseUrl: "", identityPublicKey: "", schemaEndpoint: "" } };

@@ -1,7 +1,8 @@
 /** What is refused before a key is opened or a request leaves: a configuration under which paying would be a mistake. Pure. */
 import type { Envelope } from "../../lightning/envelope.ts";
 import { isSparkNetwork } from "../../lightning/spark-network.ts";
-import type { SparkFacts, SparkSettings } from "./ports.ts";
+import type { SparkSettings } from "./ports.ts";
+import type { WalletFacts } from "../wallet/payer-seams.ts";
 
 export type Fault =
   | "no_wallet"
@@ -14,7 +15,7 @@ export type Fault =
   | "another_identity";
 
 /** @returns the first fault, or null */
-export function faultOf(settings: SparkSettings, facts: SparkFacts | null): Fault | null {
+export function faultOf(settings: SparkSettings, facts: WalletFacts | null): Fault | null {
   if (facts === null) return "no_wallet";
   if (facts.backend !== "spark-wasm") return "another_backend";
   if (facts.network !== settings.network) return "another_network";

@@ -1,32 +1,13 @@
 /** What the Spark payer needs of its object. All of it is injected: the same code runs in workerd and, against the sandbox, in Node. */
 import type { Envelope } from "../../lightning/envelope.ts";
 import type { KeyRing } from "../../lightning/kek.ts";
-import type { Backend } from "../../lightning/payer.ts";
 import type { Network } from "../../lightning/bolt11.ts";
 import type { Cipher } from "../../lightning/seal.ts";
 import type { SparkNetwork } from "../../lightning/spark-network.ts";
 import type { Sql } from "../sql.ts";
+import type { Sealing, WalletFacts } from "../wallet/payer-seams.ts";
 import type { Timer } from "../wallet/ports.ts";
 import type { Breez, BreezHost } from "./generated/breez.js";
-
-/** The wallet's record key, which seals everything that rests in the object's database (invariant 9). */
-export interface Sealing {
-  /** @throws Error when the key is not open */
-  seal(context: string, plain: Uint8Array): Uint8Array;
-  /** Null when it does not open: changed, another row's, another key's. */
-  open(context: string, sealed: Uint8Array): Uint8Array | null;
-  /** Opens the key. False: it cannot be opened, and nothing can be paid. */
-  ready(): Promise<boolean>;
-}
-
-export interface SparkFacts {
-  readonly walletId: string;
-  readonly owner: string;
-  readonly network: Network;
-  readonly backend: Backend;
-  readonly epoch: number;
-  readonly state: "active" | "disabled" | "paused";
-}
 
 export interface SparkSettings {
   /** The deployment's network; a wallet of another one is refused. */
@@ -41,7 +22,7 @@ export interface SparkPorts {
   readonly sql: Sql;
   readonly sealing: Sealing;
   /** null: nobody has made a wallet here. */
-  readonly facts: () => SparkFacts | null;
+  readonly facts: () => WalletFacts | null;
   readonly settings: SparkSettings;
   readonly envelope: (walletId: string) => Promise<Envelope | null>;
   readonly keys: () => Promise<KeyRing | null>;

@@ -11,8 +11,6 @@ const MARGIN = 30_000;
 export interface SparkSessionStore extends SessionStore {
   /** `expiration` in unix seconds: a number in the package's types, but a u64 underneath. */
   setSession(service: string, session: { readonly token: string; readonly expiration: number | bigint }): Promise<void>;
-  /** Forgets every session: the next call authenticates anew. */
-  clear(): void;
   /** The bearer token held for a service, by its identity public key in hex; null when there is none that still lives. Secret. */
   token(service: string): string | null;
 }
@@ -44,9 +42,6 @@ export function sparkSessionStore(vault: SparkVault, now: () => number): SparkSe
         Number(session.expiration) * 1000,
         sealJson(vault, "spark_session", [service], { token: session.token }),
       );
-    },
-    clear() {
-      sql.rows("DELETE FROM spark_session");
     },
     token(service) {
       return live(service)?.token ?? null;

@@ -12,14 +12,6 @@ import { syncStorage } from "./storage-sync.ts";
 
 export type { SparkVault } from "./storage-sealed.ts";
 
-export interface StorageOptions {
-  /**
-   * Called after each cached item is written, with its key. `sync_offset` among them is the only proof that a `syncWallet` has brought the
-   * list of payments: the call itself succeeds even when nothing could be reached.
-   */
-  readonly onWrite?: (key: string) => void;
-}
-
 interface DepositRow {
   readonly txid: string;
   readonly vout: number;
@@ -35,9 +27,9 @@ interface SwapRow {
 }
 
 /** @param now epoch ms */
-export function sparkStorage(vault: SparkVault, now: () => number, options: StorageOptions = {}): Storage {
+export function sparkStorage(vault: SparkVault, now: () => number): Storage {
   const storage: RuntimeStorage = {
-    ...cacheStorage(vault, options),
+    ...cacheStorage(vault),
     ...paymentStorage(vault),
     ...depositStorage(vault),
     ...contactStorage(vault),
@@ -49,10 +41,7 @@ export function sparkStorage(vault: SparkVault, now: () => number, options: Stor
 }
 
 /** Keys name token, transaction and payment identifiers, so they are stored by their hash alone. */
-function cacheStorage(
-  vault: SparkVault,
-  { onWrite }: StorageOptions,
-): Pick<RuntimeStorage, "getCachedItem" | "setCachedItem" | "deleteCachedItem"> {
+function cacheStorage(vault: SparkVault): Pick<RuntimeStorage, "getCachedItem" | "setCachedItem" | "deleteCachedItem"> {
   const { sql } = vault;
   return {
     /** What does not open is as good as absent here: a cache is filled again from the network. */
@@ -68,7 +57,6 @@ function cacheStorage(
         name,
         sealJson(vault, "spark_cache", [name], { value }),
       );
-      onWrite?.(key);
     },
     async deleteCachedItem(key) {
       sql.rows("DELETE FROM spark_cache WHERE key_sha256 = ?", digest(key));

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { sats } from "../../lightning/msat.ts";
 import { isOpenPayment } from "../../lightning/purchase.ts";
 import { verifyChain, type Receipt } from "../../lightning/receipt.ts";
-import { Choice } from "../simulation/choice.ts";
 import { differences, readBooks, untilBooks } from "./books.ts";
+import { Reaper } from "./reaper.ts";
 import { startKillRig, type Buyer, type KillRig } from "./rig.ts";
 
 const PURCHASES = 1000;
@@ -19,42 +19,13 @@ const LONGEST_LIFE = 120;
 const ALARM_MS = 110_000;
 
 let rig: KillRig;
+let reaper: Reaper;
 beforeAll(async () => {
   rig = await startKillRig({ latencyMs: 5 });
+  reaper = new Reaper({ borders: [rig.seller, rig.executor], kill: () => rig.kill(), start: () => rig.start() }, LONGEST_LIFE);
 });
 afterAll(() => rig.close());
 
-/** Kills at chosen messages and starts again; `up` is the present life, or the next one. */
-class Reaper {
-  kills = 0;
-  up: Promise<unknown> = Promise.resolve();
-  #left = 0;
-  #done = false;
-  readonly #choice = new Choice(20_261_122);
-
-  begin(): void {
-    this.#left = 1 + this.#choice.below(LONGEST_LIFE);
-    rig.seller.onMessage = rig.executor.onMessage = () => {
-      if (this.#done || (this.#left -= 1) !== 0) return "go";
-      this.kills += 1;
-      this.up = this.#again();
-      return this.#choice.oneIn(2) ? "drop" : "go";
-    };
-  }
-
-  end(): Promise<unknown> {
-    this.#done = true;
-    return this.up;
-  }
-
-  async #again(): Promise<void> {
-    await rig.kill();
-    await rig.start();
-    this.#left = 1 + this.#choice.below(LONGEST_LIFE);
-  }
-}
-
-const reaper = new Reaper();
 const key = (n: number): string => `purchase-${n}`;
 const path = (n: number): string => `/many/${n}`;
 

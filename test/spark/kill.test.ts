@@ -9,7 +9,7 @@ import { isOpenPayment } from "../../lightning/purchase.ts";
 import { sparkDifferences } from "../../sandbox/regtest/spark-books.ts";
 import { ledgerOfSpark } from "../../sandbox/regtest/spark-ledger.ts";
 import { differences, readBooks, untilBooks } from "../kill/books.ts";
-import { Choice } from "../simulation/choice.ts";
+import { Reaper } from "../kill/reaper.ts";
 import { startSparkKillRig, type Buyer, type SparkKillRig } from "./kill-rig.ts";
 
 const PURCHASES = Number(process.env["LIGHTNING_SPARK_KILL_PURCHASES"] ?? 60);
@@ -33,40 +33,11 @@ const SPARE: readonly number[] = [256, 256, 256, 256];
 const key = (n: number): string => `purchase-${n}`;
 const path = (n: number): string => `/many/${n}`;
 
-/** Kills at chosen messages and starts again; `up` is the present life, or the next one. */
-class Reaper {
-  kills = 0;
-  up: Promise<unknown> = Promise.resolve();
-  #left = 0;
-  #done = false;
-  readonly #choice = new Choice(20_261_122);
-
-  begin(): void {
-    this.#left = 1 + this.#choice.below(LONGEST_LIFE);
-    rig.seller.onMessage = rig.network.onMessage = () => {
-      if (this.#done || (this.#left -= 1) !== 0) return "go";
-      this.kills += 1;
-      this.up = this.#again();
-      return this.#choice.oneIn(2) ? "drop" : "go";
-    };
-  }
-
-  end(): Promise<unknown> {
-    this.#done = true;
-    return this.up;
-  }
-
-  async #again(): Promise<void> {
-    await rig.kill();
-    await rig.start();
-    this.#left = 1 + this.#choice.below(LONGEST_LIFE);
-  }
-}
-
 let rig: SparkKillRig;
-const reaper = new Reaper();
+let reaper: Reaper;
 beforeAll(async () => {
   rig = await startSparkKillRig();
+  reaper = new Reaper({ borders: [rig.seller, rig.network], kill: () => rig.kill(), start: () => rig.start() }, LONGEST_LIFE);
 });
 afterAll(() => rig.close());
 

@@ -1,6 +1,7 @@
 /** What would be a mistake to pay with is refused by the whole payer before one request leaves, whatever it is asked to do. */
 import { afterEach, expect, test } from "vitest";
-import type { SparkFacts, SparkSettings } from "../../durable-objects/spark/ports.ts";
+import type { SparkSettings } from "../../durable-objects/spark/ports.ts";
+import type { WalletFacts } from "../../durable-objects/wallet/payer-seams.ts";
 import type { Envelope } from "../../lightning/envelope.ts";
 import type { Degradation, PaymentOrder } from "../../lightning/payer.ts";
 import type { Msat } from "../../lightning/msat.ts";
@@ -23,7 +24,7 @@ async function payer(options: Partial<PayerRigOptions>): Promise<PayerRig> {
 }
 
 const mainnet: SparkSettings = { network: "mainnet", operators: null, apiKey: null };
-const onMainnet: Partial<SparkFacts> = { network: "mainnet" };
+const onMainnet: Partial<WalletFacts> = { network: "mainnet" };
 
 interface Guarded {
   readonly name: string;

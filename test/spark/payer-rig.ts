@@ -8,7 +8,8 @@ import { nodeCipher } from "../../durable-objects/cipher.ts";
 import { webCryptoKeks } from "../../durable-objects/kek-webcrypto.ts";
 import { createBreez } from "../../durable-objects/spark/generated/breez.js";
 import { SparkPayer } from "../../durable-objects/spark/payer.ts";
-import { SPARK_TIMING, type SparkFacts, type SparkPorts, type SparkSettings, type SparkTiming } from "../../durable-objects/spark/ports.ts";
+import { SPARK_TIMING, type SparkPorts, type SparkSettings, type SparkTiming } from "../../durable-objects/spark/ports.ts";
+import type { WalletFacts } from "../../durable-objects/wallet/payer-seams.ts";
 import { migrate } from "../../durable-objects/sql.ts";
 import { MIGRATIONS } from "../../durable-objects/wallet/schema.ts";
 import type { Timer } from "../../durable-objects/wallet/ports.ts";
@@ -36,7 +37,7 @@ export interface PayerRigOptions {
   readonly fetch: (request: Request) => Promise<Response>;
   readonly settings: SparkSettings;
   readonly timing?: Partial<SparkTiming>;
-  readonly facts?: Partial<SparkFacts>;
+  readonly facts?: Partial<WalletFacts>;
   readonly mnemonic?: string;
   readonly sql?: NodeSql;
   readonly envelope?: Envelope | null;
@@ -67,7 +68,7 @@ export class PayerRig {
     const sql = options.sql ?? new NodeSql();
     const now = options.now ?? Date.now;
     migrate(sql, MIGRATIONS, now());
-    const facts: SparkFacts = {
+    const facts: WalletFacts = {
       walletId: "w_0123456789abcdef",
       owner: "main",
       network: "regtest",

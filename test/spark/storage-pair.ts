@@ -1,16 +1,16 @@
 /** Our Spark storage and the SDK's own, side by side, with a worthless key. */
 import { createRequire } from "node:module";
 import { SPARK_SCHEMA } from "../../durable-objects/spark/schema.ts";
-import { sparkStorage, type SparkVault, type StorageOptions } from "../../durable-objects/spark/storage.ts";
+import { sparkStorage, type SparkVault } from "../../durable-objects/spark/storage.ts";
 import { NodeSql } from "../support/sql-node.ts";
 import { asAny, vaultOver, type AnyStorage } from "./storage-ask.ts";
 import { METHODS, type Call } from "./storage-calls.ts";
 
-export function ours(options: StorageOptions = {}): { readonly storage: AnyStorage; readonly sql: NodeSql; readonly vault: SparkVault } {
+export function ours(): { readonly storage: AnyStorage; readonly sql: NodeSql; readonly vault: SparkVault } {
   const sql = new NodeSql();
   sql.script(SPARK_SCHEMA);
   const vault = vaultOver(sql);
-  return { storage: asAny(sparkStorage(vault, () => 1_800_000_000_000, options)), sql, vault };
+  return { storage: asAny(sparkStorage(vault, () => 1_800_000_000_000)), sql, vault };
 }
 
 interface Reference {

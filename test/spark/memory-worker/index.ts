@@ -8,7 +8,8 @@ import { webCryptoKeks } from "../../../durable-objects/kek-webcrypto.ts";
 import { createBreez } from "../../../durable-objects/spark/generated/breez.js";
 import wasm from "../../../durable-objects/spark/generated/breez.wasm";
 import { SparkPayer } from "../../../durable-objects/spark/payer.ts";
-import { SPARK_TIMING, type SparkFacts, type SparkPorts, type SparkSettings } from "../../../durable-objects/spark/ports.ts";
+import { SPARK_TIMING, type SparkPorts, type SparkSettings } from "../../../durable-objects/spark/ports.ts";
+import type { WalletFacts } from "../../../durable-objects/wallet/payer-seams.ts";
 import { durableSql } from "../../../durable-objects/sql-durable.ts";
 import { migrate } from "../../../durable-objects/sql.ts";
 import { MIGRATIONS } from "../../../durable-objects/wallet/schema.ts";
@@ -61,7 +62,7 @@ export class MemoryWallet extends DurableObject<MemoryEnv> {
   async #ports(walletId: string, mnemonic: string): Promise<SparkPorts> {
     const sql = durableSql(this.ctx.storage);
     migrate(sql, MIGRATIONS, Date.now());
-    const facts: SparkFacts = { walletId, owner: "main", network: "regtest", backend: "spark-wasm", epoch: 1, state: "active" };
+    const facts: WalletFacts = { walletId, owner: "main", network: "regtest", backend: "spark-wasm", epoch: 1, state: "active" };
     const keks = await webCryptoKeks(KEKS);
     if (!keks.ok) throw new Error("the test's key is no key");
     const sealing = { cipher: nodeCipher, kek: keks.value.current, random };
