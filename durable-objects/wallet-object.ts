@@ -21,7 +21,8 @@ import { custodyPorts } from "./custody-ports.ts";
 import type { SparkPorts } from "./spark/ports.ts";
 import { durableSql } from "./sql-durable.ts";
 import { WalletCore } from "./wallet/core.ts";
-import type { Timer, WalletPorts } from "./wallet/ports.ts";
+import type { WalletPorts } from "./wallet/ports.ts";
+import { timer } from "./timer.ts";
 
 /** What a payer that lives in the object gets of it: all but the deployment's own settings. */
 export type PayerPlatform = Omit<SparkPorts, "settings" | "fetch" | "wasm">;
@@ -216,12 +217,4 @@ function ports(ctx: DurableObjectState, env: object, { payer, control }: Wiring,
     control,
     log,
   };
-}
-
-function timer(ms: number): Timer {
-  let handle: ReturnType<typeof setTimeout> | undefined;
-  const done = new Promise<void>((resolve) => {
-    handle = setTimeout(resolve, ms);
-  });
-  return { done, cancel: () => clearTimeout(handle) };
 }

@@ -13,12 +13,12 @@ import { SparkPayer } from "../../durable-objects/spark/payer.ts";
 import { SPARK_TIMING, type SparkPorts } from "../../durable-objects/spark/ports.ts";
 import { durableSql } from "../../durable-objects/sql-durable.ts";
 import { migrate } from "../../durable-objects/sql.ts";
-import type { Timer } from "../../durable-objects/wallet/ports.ts";
 import { MIGRATIONS } from "../../durable-objects/wallet/schema.ts";
 import { sealEnvelope } from "../../lightning/envelope.ts";
 import type { PaymentOrder } from "../../lightning/payer.ts";
 import { openRecord, sealRecord } from "../../lightning/seal.ts";
 import { parseSparkNetwork } from "../../lightning/spark-network.ts";
+import { timer } from "../../durable-objects/timer.ts";
 
 export type BenchCall =
   | { readonly call: "status" }
@@ -155,12 +155,6 @@ async function nameOf(request: Request): Promise<string> {
   const rpc = /\.[A-Za-z]+\/([a-z0-9_]+)$/u.exec(new URL(request.url).pathname)?.[1];
   if (rpc !== undefined) return rpc;
   return /"operationName"\s*:\s*"(\w+)"/u.exec(await request.clone().text())?.[1] ?? "";
-}
-
-function timer(ms: number): Timer {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const handle = setTimeout(resolve, ms);
-  return { done: promise, cancel: () => clearTimeout(handle) };
 }
 
 export default {

@@ -12,13 +12,13 @@ import { SPARK_TIMING, type SparkPorts, type SparkSettings, type SparkTiming } f
 import type { WalletFacts } from "../../durable-objects/wallet/payer-seams.ts";
 import { migrate } from "../../durable-objects/sql.ts";
 import { MIGRATIONS } from "../../durable-objects/wallet/schema.ts";
-import type { Timer } from "../../durable-objects/wallet/ports.ts";
 import { decodeBolt11 } from "../../lightning/bolt11.ts";
 import { sealEnvelope, type Envelope } from "../../lightning/envelope.ts";
 import type { Msat } from "../../lightning/msat.ts";
 import type { PaymentOrder } from "../../lightning/payer.ts";
 import { openRecord, sealRecord } from "../../lightning/seal.ts";
 import { NodeSql } from "../support/sql-node.ts";
+import { timer } from "../../durable-objects/timer.ts";
 
 export const MNEMONIC = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
 const KEKS = { WALLET_KEK_V1: Buffer.alloc(32, 7).toString("base64") };
@@ -133,10 +133,4 @@ export class PayerRig {
     this.payer.forget();
     this.sql.close();
   }
-}
-
-export function timer(ms: number): Timer {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const handle = setTimeout(resolve, ms);
-  return { done: promise, cancel: () => clearTimeout(handle) };
 }

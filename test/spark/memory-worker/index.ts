@@ -13,10 +13,10 @@ import type { WalletFacts } from "../../../durable-objects/wallet/payer-seams.ts
 import { durableSql } from "../../../durable-objects/sql-durable.ts";
 import { migrate } from "../../../durable-objects/sql.ts";
 import { MIGRATIONS } from "../../../durable-objects/wallet/schema.ts";
-import type { Timer } from "../../../durable-objects/wallet/ports.ts";
 import { sealEnvelope } from "../../../lightning/envelope.ts";
 import type { PaymentOrder } from "../../../lightning/payer.ts";
 import { openRecord, sealRecord } from "../../../lightning/seal.ts";
+import { timer } from "../../../durable-objects/timer.ts";
 
 export type MemoryCall =
   | { readonly call: "open"; readonly mnemonic: string }
@@ -85,12 +85,6 @@ export class MemoryWallet extends DurableObject<MemoryEnv> {
       log: (event) => console.warn(event),
     };
   }
-}
-
-function timer(ms: number): Timer {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const handle = setTimeout(resolve, ms);
-  return { done: promise, cancel: () => clearTimeout(handle) };
 }
 
 export default {

@@ -17,7 +17,8 @@ import { openRecord, sealRecord } from "../../../lightning/seal.ts";
 import type { Auth, PayAnswer } from "../../../lightning/wallet-api.ts";
 import { mintMacaroon } from "../../../sandbox/mint-macaroon.ts";
 import { RigSql } from "../../support/rig-sql.ts";
-import { PayerRig, timer, type PayerRigOptions } from "../payer-rig.ts";
+import { timer } from "../../../durable-objects/timer.ts";
+import { PayerRig, type PayerRigOptions } from "../payer-rig.ts";
 import type { SparkWorld } from "./spark-world.ts";
 
 const AGENTS: Auth = { kind: "binding", budget: "agents" };
