@@ -1,4 +1,5 @@
 /** A figure beside its goal. A goal that was missed says so in the same line as one that was met. */
+import { quantile } from "./load.ts";
 
 export interface Goal {
   readonly kind: "at_most" | "at_least";
@@ -16,6 +17,14 @@ export interface Figure {
 
 export const atMost = (value: number): Goal => ({ kind: "at_most", value });
 export const atLeast = (value: number): Goal => ({ kind: "at_least", value });
+
+/** The half and the tail of what was timed, without a goal. @param times ms, at least one */
+export function percentiles(id: string, name: string, times: readonly number[]): readonly Figure[] {
+  return [
+    { id: `${id}_p50`, name: `${name}: p50`, value: quantile(times, 0.5), unit: "ms", goal: null },
+    { id: `${id}_p95`, name: `${name}: p95`, value: quantile(times, 0.95), unit: "ms", goal: null },
+  ];
+}
 
 /** Null where there is no goal. */
 export function isMet({ value, goal }: Figure): boolean | null {

@@ -11,6 +11,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { readOffers } from "../lightning/offers.ts";
 import { readFlags } from "../ops/arguments.ts";
 import { oneLine, output } from "../ops/output.ts";
+import { approvalFigures } from "./approval.ts";
 import { buyOnce, coldObject, coldStart, EVICTED_AFTER_MS } from "./cold.ts";
 import { atLeast, atMost, describe, isMet, type Figure } from "./figures.ts";
 import { hotPath, PARALLEL, type HotPath } from "./hot-path.ts";
@@ -27,6 +28,7 @@ const root = join(import.meta.dirname, "..");
 const FULL = {
   hot: { rounds: 10, alone: 300, together: 2000 },
   paid: { rounds: 5, purchases: 1000 },
+  approvals: 200,
   ms: 2000,
   restarts: 7,
   evicted: 30,
@@ -35,6 +37,7 @@ const FULL = {
 const QUICK: typeof FULL = {
   hot: { rounds: 3, alone: 60, together: 300 },
   paid: { rounds: 2, purchases: 150 },
+  approvals: 20,
   ms: 200,
   restarts: 2,
   evicted: 0,
@@ -129,6 +132,7 @@ async function measure(size: typeof FULL, take: (figures: readonly Figure[]) => 
     const one = await rig.keys(1);
     take([rate("paid_one_wallet", "paid purchases, one wallet", await paidPerSecond(rig, one, size.paid), 500)]);
     take([rate("paid_fifty_wallets", "paid purchases, fifty wallets", await paidPerSecond(rig, await rig.keys(50), size.paid), 500)]);
+    take(await approvalFigures(rig, size.approvals));
     take([rate("challenges", "challenges read (Aperture's two lines, 1.1 kB)", await challengesPerSecond(rig, size.ms), null)]);
     take([rate("simulation", "simulated purchases, invariants checked", simulated(size.seeds), null)]);
     const worker = await workerSize(join(root, "worker/front.ts"));

@@ -4,8 +4,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { startKillRig } from "../test/kill/rig.ts";
-import type { Figure } from "./figures.ts";
-import { quantile } from "./load.ts";
+import { percentiles, type Figure } from "./figures.ts";
 
 /** The first question about a payment whose answer was lost comes a second later (durable-objects/wallet/ports.ts, `retryFirst`). */
 const DUE_MS = 1000;
@@ -38,18 +37,11 @@ export async function restartFigures(times: number): Promise<readonly Figure[]> 
       alarms.push(performance.now() - began);
     }
     return [
-      ...figures("restart_listens", "start to listening", listens),
-      ...figures("restart_answer", "start to the first answer, a cached purchase", answers),
-      ...figures("restart_alarm", "start to the first alarm's question to the payer", alarms),
+      ...percentiles("restart_listens", "start to listening", listens),
+      ...percentiles("restart_answer", "start to the first answer, a cached purchase", answers),
+      ...percentiles("restart_alarm", "start to the first alarm's question to the payer", alarms),
     ];
   } finally {
     await rig.close();
   }
-}
-
-function figures(id: string, name: string, times: readonly number[]): readonly Figure[] {
-  return [
-    { id: `${id}_p50`, name: `${name}: p50`, value: quantile(times, 0.5), unit: "ms", goal: null },
-    { id: `${id}_p95`, name: `${name}: p95`, value: quantile(times, 0.95), unit: "ms", goal: null },
-  ];
 }

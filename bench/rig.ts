@@ -9,7 +9,7 @@ import { sats } from "../lightning/msat.ts";
 import { readOffers } from "../lightning/offers.ts";
 import type { PaymentOrder } from "../lightning/payer.ts";
 import type { Policy } from "../lightning/policy.ts";
-import { Api } from "../ops/api.ts";
+import { Api, type ApiAnswer } from "../ops/api.ts";
 import type { Ledger } from "../sandbox/ledger.ts";
 import { startWorkerd, type RunningWorkerd } from "../sandbox/runtime/workerd.ts";
 import type { Target } from "./load.ts";
@@ -18,12 +18,21 @@ import type { WorldAddresses } from "./world-process.ts";
 /** Room for half a million purchases of `/many/<n>`. */
 const CAP = sats(100_000_000);
 
+/** Who sits on the two sides of an approval, each with the API as it is from there. */
+export interface ApprovalSeats {
+  /** @param path of the seller */
+  buy(path: string): Promise<ApiAnswer>;
+  approve(approvalId: string): Promise<ApiAnswer>;
+}
+
 export interface Rig {
   readonly sellerUrl: string;
   /** Holds what the rig keeps; gone at `close`. */
   readonly dir: string;
   /** New wallets, each with one agent's key. */
   keys(wallets: number): Promise<readonly string[]>;
+  /** A new wallet whose every payment a person must approve, its agent and its approver. */
+  approvals(): Promise<ApprovalSeats>;
   /** `POST /v1/fetch` for a path of the seller. */
   purchase(key: string, path: string): Target;
   /** What an agent without Lightning Worker does: pays the invoice itself. @returns the `Authorization` value */
@@ -74,12 +83,13 @@ export async function startRig(): Promise<Rig> {
     monthMsat: CAP,
   };
 
-  async function newKey(): Promise<string> {
-    const api = new Api(worker.url);
-    const operate = (method: string, path: string, body: unknown) => api.expect(method, path, { key: operatorKey, body });
-    const walletId = String((await operate("POST", "/v1/wallets", { policy }))["walletId"]);
-    await operate("PUT", `/v1/wallets/${walletId}/budgets/bench`, { policy });
-    return String((await operate("POST", `/v1/wallets/${walletId}/keys`, { budget: "bench" }))["key"]);
+  const operate = (method: string, path: string, body: unknown): Promise<Readonly<Record<string, unknown>>> =>
+    new Api(worker.url).expect(method, path, { key: operatorKey, body });
+
+  async function newWallet(caps: Policy): Promise<{ readonly walletId: string; readonly key: string }> {
+    const walletId = String((await operate("POST", "/v1/wallets", { policy: caps }))["walletId"]);
+    await operate("PUT", `/v1/wallets/${walletId}/budgets/bench`, { policy: caps });
+    return { walletId, key: String((await operate("POST", `/v1/wallets/${walletId}/keys`, { budget: "bench" }))["key"]) };
   }
 
   return {
@@ -87,8 +97,17 @@ export async function startRig(): Promise<Rig> {
     dir,
     keys: async (wallets) => {
       const keys: string[] = [];
-      for (let n = 0; n < wallets; n++) keys.push(await newKey());
+      for (let n = 0; n < wallets; n++) keys.push((await newWallet(policy)).key);
       return keys;
+    },
+    approvals: async () => {
+      const { walletId, key } = await newWallet({ ...policy, approvalAboveMsat: sats(1) });
+      const approver = String((await operate("POST", "/v1/approver-keys", {}))["key"]);
+      const api = new Api(worker.url);
+      return {
+        buy: (path) => api.call("POST", "/v1/fetch", { key, body: { url: sellerUrl + path } }),
+        approve: (approvalId) => api.call("POST", `/v1/wallets/${walletId}/approvals/${approvalId}/approve`, { key: approver }),
+      };
     },
     purchase: (key, path) => ({
       url: `${worker.url}/v1/fetch`,
