@@ -1,7 +1,7 @@
 /**
  * How long things are kept, so that an object's database is bounded by what it has paid and not by what it was asked. For ever:
- * payments (a hash is paid once, for ever) and paid request keys, without their secrets; the books' totals. Everything else has a
- * term, and receipts go only after the control plane has them. Bounded batches: one run never holds up the wallet.
+ * payments (a hash is paid once, for ever) and paid request keys, without their secrets; grants that were used; the books' totals.
+ * Everything else has a term, and receipts go only after the control plane has them. Bounded batches: one run never holds up the wallet.
  */
 import type { Vault } from "./vault.ts";
 
@@ -9,6 +9,11 @@ const BATCH = 500;
 const DAY = 86_400_000;
 /** The longest window a policy can name is a month; two are kept. */
 const KEEP_HOURS = 62 * DAY;
+/**
+ * One credential may serve any number of paths, each remembered. Beyond so many the oldest credentials' are forgotten: such a path's next
+ * request is met with a 402, and then finds the credential by its scope.
+ */
+const KEEP_PATHS = 10_000;
 export const JOB = "retain";
 
 /** Runs when due. Call inside no transaction. */
@@ -24,13 +29,18 @@ export function retain(vault: Vault): void {
   });
 }
 
-/** When the first thing that is there now will have had its term, or null. */
+/** When the first thing that is there now will have had its term, or null: not before what it awaits has come. */
 function oldest(vault: Vault): number | null {
   const { keepUnpaid } = vault.timing;
-  const row = vault.ports.sql.rows<{ at: number | null }>(
-    "SELECT MIN(opened_at) AS at FROM purchase WHERE id NOT IN (SELECT purchase_id FROM payment) AND id NOT IN (SELECT purchase_id FROM approval)",
-  )[0];
-  return row?.at == null || !Number.isFinite(keepUnpaid) ? null : row.at + keepUnpaid;
+  if (!Number.isFinite(keepUnpaid)) return null;
+  const [row] = vault.ports.sql.rows<{ at: number | null }>(
+    `SELECT MIN(at) AS at FROM (
+       SELECT MIN(MAX(opened_at + ?1, COALESCE(due_at, 0))) AS at FROM purchase WHERE id NOT IN (SELECT purchase_id FROM payment) AND id NOT IN (SELECT purchase_id FROM approval)
+       UNION ALL SELECT MIN(MAX(asked_at + ?1, expires_at)) AS at FROM approval WHERE state <> 'used'
+     )`,
+    keepUnpaid,
+  );
+  return row?.at ?? null;
 }
 
 /** @returns true when a batch was full: there is more */
@@ -42,6 +52,12 @@ function prune(vault: Vault, now: number): boolean {
     if (sql.rows(query, ...bind, BATCH).length === BATCH) full = true;
   };
   if (Number.isFinite(keepUnpaid)) {
+    // A question that nobody answered, or whose grant nobody used. Its receipts tell of it after that.
+    batch(
+      "DELETE FROM approval WHERE id IN (SELECT id FROM approval WHERE state <> 'used' AND asked_at < ? AND expires_at < ? AND purchase_id NOT IN (SELECT id FROM purchase WHERE due_at IS NOT NULL) LIMIT ?) RETURNING id",
+      now - keepUnpaid,
+      now,
+    );
     batch(
       "DELETE FROM purchase WHERE seq IN (SELECT seq FROM purchase WHERE due_at IS NULL AND opened_at < ? AND id NOT IN (SELECT purchase_id FROM payment) AND id NOT IN (SELECT purchase_id FROM approval) LIMIT ?) RETURNING seq",
       now - keepUnpaid,
@@ -71,6 +87,10 @@ function prune(vault: Vault, now: number): boolean {
       "DELETE FROM learned WHERE (origin, path) IN (SELECT l.origin, l.path FROM learned l JOIN credential c ON c.id = l.credential_id WHERE c.state = 'evicted' LIMIT ?) RETURNING path",
     );
   }
+  batch(
+    "DELETE FROM learned WHERE (origin, path) IN (SELECT l.origin, l.path FROM learned l JOIN credential c ON c.id = l.credential_id WHERE l.served = 1 ORDER BY c.created_at, l.origin, l.path LIMIT MIN(MAX((SELECT COUNT(*) FROM learned WHERE served = 1) - ?, 0), ?)) RETURNING path",
+    KEEP_PATHS,
+  );
   batch(
     "DELETE FROM spent WHERE (holder, hour) IN (SELECT holder, hour FROM spent WHERE hour <> -1 AND hour < ? LIMIT ?) RETURNING hour",
     now - KEEP_HOURS,
