@@ -19,35 +19,62 @@ export interface Migration {
   readonly version: number;
   readonly name: string;
   readonly script: string;
+  /**
+   * The lowest version whose code may go on in a database that has this one, so that a deployment can be taken back while payments are
+   * open: tables and columns were only added, and nothing is lost where the older code does not know of them. Left out: its own.
+   */
+  readonly readableBy?: number;
+}
+
+interface Applied {
+  readonly version: number;
+  readonly name: string;
+  /** Absent or null in a row that was written before there was the column. */
+  readonly readable_by?: number | null;
 }
 
 /**
  * Brings a database to the last migration, each in a transaction of its own, and keeps the list in the table `migration`.
  * @param now epoch ms, recorded beside each
- * @returns the schema version afterwards
- * @throws Error when the database has a version that this code does not know, or knows by another name: code one deploy back must not
- *   write into a schema it cannot read
+ * @returns the schema version afterwards: higher than the last of `migrations` where newer code has been here
+ * @throws Error when the database has a version that this code does not know and may not write into, or knows by another name
  */
 export function migrate(sql: Sql, migrations: readonly Migration[], now: number): number {
-  sql.script("CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT");
-  const applied = sql.rows<{ version: number; name: string }>("SELECT version, name FROM migration ORDER BY version");
-  for (const [index, { version, name }] of applied.entries()) {
+  sql.script(
+    "CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL, readable_by INTEGER) STRICT",
+  );
+  const applied = sql.rows<Applied>("SELECT * FROM migration ORDER BY version");
+  for (const [index, { version, name, readable_by }] of applied.entries()) {
     const known = migrations[index];
+    if (known === undefined && version === index + 1 && (readable_by ?? version) <= migrations.length) continue;
     if (known === undefined || known.version !== version)
       throw new Error(
         `the database has schema version ${version} ("${name}"), but this code knows only ${migrations.length}: deploy the newer code`,
       );
     if (known.name !== name) throw new Error(`schema version ${version} is "${name}" in the database and "${known.name}" in this code`);
   }
-  for (const [index, migration] of migrations.entries()) {
-    if (migration.version !== index + 1) throw new Error(`migration "${migration.name}" should have version ${index + 1}`);
+  if (applied.length < migrations.length) rememberReaders(sql);
+  for (const [index, { version, name, script, readableBy }] of migrations.entries()) {
+    if (version !== index + 1) throw new Error(`migration "${name}" should have version ${index + 1}`);
     if (index < applied.length) continue;
     sql.transaction(() => {
-      sql.script(migration.script);
-      sql.rows("INSERT INTO migration (version, name, applied_at) VALUES (?, ?, ?)", migration.version, migration.name, now);
+      sql.script(script);
+      sql.rows(
+        "INSERT INTO migration (version, name, applied_at, readable_by) VALUES (?, ?, ?, ?)",
+        version,
+        name,
+        now,
+        readableBy ?? version,
+      );
     });
   }
-  return migrations.length;
+  return Math.max(applied.length, migrations.length);
+}
+
+/** A database that was made before migrations said who may read them. */
+function rememberReaders(sql: Sql): void {
+  const [table] = sql.rows<{ sql: string }>("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'migration'");
+  if (table?.sql.includes("readable_by") === false) sql.script("ALTER TABLE migration ADD COLUMN readable_by INTEGER");
 }
 
 /** A text or blob in a Durable Object: documented by Cloudflare, but enforced only there, so a local engine would hide it. */

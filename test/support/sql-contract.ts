@@ -215,5 +215,26 @@ export function sqlContract(name: string, use: (body: (sql: Sql) => void) => Pro
         );
         expect(outcome(() => migrate(sql, [second], 50))).not.toBe("accepted");
       }));
+
+    it("lets code one deploy back go on where the newer schema has only added, and nowhere else", () =>
+      use((sql) => {
+        const first = { version: 1, name: "first", script: "CREATE TABLE a (x INTEGER) STRICT" };
+        const adds = { version: 2, name: "adds", script: "ALTER TABLE a ADD COLUMN y TEXT", readableBy: 1 };
+        const changes = { version: 3, name: "changes", script: "ALTER TABLE a RENAME COLUMN y TO z" };
+        expect([migrate(sql, [first, adds], 10), migrate(sql, [first], 20), migrate(sql, [first, adds], 30)]).toEqual([2, 2, 2]);
+        expect(migrate(sql, [first, adds, changes], 40)).toBe(3);
+        expect(outcome(() => migrate(sql, [first, adds], 50))).toMatch(/schema version 3.*newer code/u);
+        expect(outcome(() => migrate(sql, [first], 60))).toMatch(/newer code/u);
+      }));
+
+    it("a list of migrations from before they said who may read them is taken over", () =>
+      use((sql) => {
+        sql.script("CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT");
+        sql.script("CREATE TABLE a (x INTEGER) STRICT; INSERT INTO migration VALUES (1, 'first', 5)");
+        const first = { version: 1, name: "first", script: "CREATE TABLE a (x INTEGER) STRICT" };
+        const adds = { version: 2, name: "adds", script: "ALTER TABLE a ADD COLUMN y TEXT", readableBy: 1 };
+        expect(outcome(() => migrate(sql, [], 10))).toMatch(/newer code/u);
+        expect([migrate(sql, [first], 10), migrate(sql, [first, adds], 20), migrate(sql, [first], 30)]).toEqual([1, 2, 2]);
+      }));
   });
 }
