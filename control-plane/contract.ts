@@ -299,6 +299,17 @@ export function controlPlaneContract(name: string, make: () => Promise<Tenants>)
         expect(await refusal(control.ingestReceipts("w1", receiptChain(strangerName, "w1", 2)))).toBe("refused");
         expect(await control.ingestReceipts("w1", [])).toEqual({ acknowledged: 1 });
       });
+
+      it("what was taken is read again as it was, page by page, by its own owner only", async () => {
+        const { owner, control, stranger } = await withWallet();
+        const chain = receiptChain(owner, "w1", 5);
+        await control.ingestReceipts("w1", chain);
+        expect(await control.receipts("w1", { after: 0, limit: 2 })).toEqual(chain.slice(0, 2));
+        expect(await control.receipts("w1", { after: 2, limit: 200 })).toEqual(chain.slice(2));
+        expect(await control.receipts("w1", { after: 5, limit: 10 })).toEqual([]);
+        expect(await control.receipts("w2", { after: 0, limit: 10 })).toEqual([]);
+        expect(await stranger.receipts("w1", { after: 0, limit: 10 })).toEqual([]);
+      });
     });
 
     describe("snapshots", () => {

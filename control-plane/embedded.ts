@@ -32,6 +32,7 @@ export function embeddedControlPlane(namespace: ControlPlaneNamespace, owner: st
     moveSpender: async (move) => object().moveSpender(move),
     fenceSpender: async (walletId, epoch) => object().fenceSpender(walletId, epoch),
     ingestReceipts: async (walletId, records) => object().ingestReceipts(walletId, records),
+    receipts: async (walletId, page) => object().receipts(walletId, page),
     putSnapshot: async (snapshot) => object().putSnapshot(snapshot),
     snapshot: async (walletId) => object().snapshot(walletId),
     keepStatus: async (walletId, known) => object().keepStatus(walletId, known),

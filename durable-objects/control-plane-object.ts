@@ -131,6 +131,10 @@ export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implement
     return this.#owner().ingestReceipts(walletId, records);
   }
 
+  async receipts(walletId: string, page: { readonly after: number; readonly limit: number }): Promise<readonly ReceiptRecord[]> {
+    return this.#owner().receipts(walletId, page);
+  }
+
   async putSnapshot(snapshot: WalletSnapshot): Promise<void> {
     return this.#owner().putSnapshot(snapshot);
   }

@@ -103,6 +103,8 @@ export interface ControlPlane {
 
   /** Receipts in chain order, from sequence number `from`; answers with the last sequence number it holds. Idempotent. */
   ingestReceipts(walletId: string, records: readonly ReceiptRecord[]): Promise<{ readonly acknowledged: number }>;
+  /** What it holds of a wallet's chain after a sequence number, in order, at most 200: also what the wallet itself no longer keeps. */
+  receipts(walletId: string, page: { readonly after: number; readonly limit: number }): Promise<readonly ReceiptRecord[]>;
   putSnapshot(snapshot: WalletSnapshot): Promise<void>;
   snapshot(walletId: string): Promise<WalletSnapshot | null>;
   /** Remembers what a payer said: an older word never replaces a newer one, and one without an amount replaces nothing. */

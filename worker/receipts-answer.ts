@@ -4,7 +4,7 @@ import type { Result } from "../lightning/wallet-admin.ts";
 import { problemResponse, resultResponse } from "./answers.ts";
 
 type Page = { readonly after: number; readonly limit: number };
-type ReadPage = (page: Page) => Promise<Result<{ readonly receipts: readonly ReceiptRecord[]; readonly next: number | null }>>;
+export type ReadPage = (page: Page) => Promise<Result<{ readonly receipts: readonly ReceiptRecord[]; readonly next: number | null }>>;
 
 export interface ReceiptsAsked {
   readonly after?: string;

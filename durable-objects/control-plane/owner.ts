@@ -119,6 +119,10 @@ export class OwnerControlPlane implements ControlPlane {
     });
   }
 
+  async receipts(walletId: string, page: { readonly after: number; readonly limit: number }): Promise<readonly ReceiptRecord[]> {
+    return this.#receipts.page(walletId, page);
+  }
+
   async putSnapshot(snapshot: WalletSnapshot): Promise<void> {
     this.#sql.transaction(() => this.#wallets.putSnapshot(snapshot));
     // For owners of before there was a register; after the write, since the snapshot must not depend on another object.

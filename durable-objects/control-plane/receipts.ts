@@ -4,8 +4,10 @@
  */
 import type { ReceiptRecord } from "../../lightning/control-plane.ts";
 import { canonicalJson, type Json } from "../../lightning/jcs.ts";
-import { GENESIS, chainHash, receiptId } from "../../lightning/receipt.ts";
+import { GENESIS, chainHash, receiptId, type Receipt } from "../../lightning/receipt.ts";
 import type { Sql } from "../sql.ts";
+
+const MOST_IN_A_PAGE = 200;
 
 export class ReceiptStore {
   readonly #sql: Sql;
@@ -47,6 +49,17 @@ export class ReceiptStore {
       chain = record.chain;
     }
     return sequence;
+  }
+
+  page(walletId: string, { after, limit }: { readonly after: number; readonly limit: number }): readonly ReceiptRecord[] {
+    return this.#sql
+      .rows<{ receipt_id: string; chain: string; facts: string }>(
+        "SELECT receipt_id, chain, facts FROM receipt WHERE wallet_id = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+        walletId,
+        after,
+        Math.max(1, Math.min(MOST_IN_A_PAGE, Math.trunc(limit) || MOST_IN_A_PAGE)),
+      )
+      .map(({ receipt_id, chain, facts }) => ({ receiptId: receipt_id, chain, receipt: JSON.parse(facts) as Receipt }));
   }
 
   #last(walletId: string): { readonly sequence: number; readonly chain: string } {

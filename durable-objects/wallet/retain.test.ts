@@ -79,3 +79,23 @@ it("a credential that served more paths than are remembered still serves those t
   });
   expect(rig.sent.length).toBe(1);
 });
+
+it("invariant 14: receipts go after their term, once the control plane has them, but for the chain's head; before it has them, never", async () => {
+  const rig = await WalletRig.make({ timing: { keepUnpaid: HOUR, keepReceipts: 2 * HOUR } });
+  rig.onIngest = async () => 0;
+  for (let n = 0; n < 3; n++) await rig.open(rig.newId(), { url: "https://unlisted.example/" });
+  await rig.runAlarms(5 * HOUR);
+  expect(rig.one("SELECT COUNT(*) AS n FROM receipt")).toBe(3);
+  const kept = rig.sql.rows<Record<string, string | number>>("SELECT * FROM receipt ORDER BY sequence");
+  rig.onIngest = async (records) => records.at(-1)?.receipt.sequence ?? 0;
+  await rig.runAlarms(HOUR);
+  await rig.open(rig.newId(), { url: "https://unlisted.example/" });
+  await rig.runAlarms(90 * 60_000);
+  expect(rig.sql.rows("SELECT sequence FROM receipt")).toEqual([{ sequence: 4 }]);
+  // For the check of the whole chain that follows every test.
+  for (const row of kept)
+    rig.sql.rows(
+      "INSERT INTO receipt (sequence, purchase_id, budget, receipt_id, chain, at, facts) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      ...["sequence", "purchase_id", "budget", "receipt_id", "chain", "at", "facts"].map((column) => row[column] ?? null),
+    );
+});

@@ -242,7 +242,7 @@ export const ROUTES: readonly Described[] = [
     route: "GET /v1/wallets/:walletId/receipts",
     id: "receipts",
     who: "operator",
-    does: "Receipts in chain order",
+    does: "Receipts in chain order, from number 1: what the wallet no longer keeps comes from the control plane",
     query: Asked.ReceiptsQuery,
     answers: { 200: { ...answer("a page, or all as JSON lines", Shape.Receipts), lines: Shape.ReceiptLine } },
   },

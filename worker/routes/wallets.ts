@@ -15,6 +15,7 @@ import type { DoorEnv, WalletStub } from "../door.ts";
 import { newWalletId } from "../keys.ts";
 import { body, operatorOf, operatorOnly, query } from "../middleware.ts";
 import { receiptsAnswer } from "../receipts-answer.ts";
+import { wholeHistory } from "../receipts-history.ts";
 import { policyOf } from "../rule.ts";
 
 const DEFAULT_PAGE = 50;
@@ -140,6 +141,7 @@ export function walletRoutes(app: Hono<DoorEnv>): void {
   app.get("/v1/wallets/:walletId/receipts", operatorOnly, query(strict(ReceiptsQuery)), async (c) => {
     const named = walletOf(c);
     if (named === null) return problemResponse("not_found");
-    return receiptsAnswer((page) => named.wallet.receipts(page), c.req.valid("query"), c.req.raw.headers.get("accept"));
+    const read = wholeHistory((page) => named.wallet.receipts(page), c.env.door.control(operatorOf(c).owner), named.walletId);
+    return receiptsAnswer(read, c.req.valid("query"), c.req.raw.headers.get("accept"));
   });
 }
