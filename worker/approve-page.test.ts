@@ -89,6 +89,19 @@ describe("the page behind an approval link", () => {
     }
   });
 
+  test.each<[Code, number]>([
+    ["global_pause_active", 403],
+    ["owner_kill_switch_active", 403],
+    ["spender_superseded", 403],
+    ["wallet_disabled", 403],
+    ["wallet_paused", 403],
+    ["budget_disabled", 403],
+    ["control_plane_unavailable", 503],
+  ])("invariant 11: a yes that %s refuses does not pass for a wrong link", async (code, status) => {
+    const { response, text } = await press("approve", { decideByLink: NO(code) });
+    expect([response.status, text.includes("Nothing can be approved now"), text.includes("not valid")]).toEqual([status, true, false]);
+  });
+
   test.each(["x", `${token}x`, token.replace("main", "../main"), token.replace(".w_", ".W_"), "a".repeat(2000)])(
     "a link that cannot be one, %j, reaches no object",
     async (wrong) => {

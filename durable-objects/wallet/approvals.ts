@@ -7,6 +7,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { ApprovalLink, ApprovalState, ApprovalView, Verdict } from "../../lightning/approval.ts";
 import { equalHex } from "../../lightning/constant-time.ts";
+import { checkSwitches } from "../../lightning/decide.ts";
 import type { Msat } from "../../lightning/msat.ts";
 import type { Result } from "../../lightning/wallet-admin.ts";
 import type { PurchaseRow } from "./journal.ts";
@@ -107,9 +108,18 @@ export function list(vault: Vault, state: ApprovalState | null): Result<readonly
   return { ok: true, value: rows.flatMap((row) => view(vault, row, now) ?? []) };
 }
 
-export function decideApproval(vault: Vault, id: string, verdict: Verdict, by: string, maxMsat: Msat | null): Result<ApprovalView> {
-  if (vault.wallet() === null) return { ok: false, code: "not_found", detail: "no such wallet" };
+/** A yes is new money's first step, so switches are read for it (invariant 11); a no may be said at any time. */
+export async function decideApproval(
+  vault: Vault,
+  id: string,
+  verdict: Verdict,
+  by: string,
+  maxMsat: Msat | null,
+): Promise<Result<ApprovalView>> {
+  const asked = vault.wallet();
+  if (asked === null) return { ok: false, code: "not_found", detail: "no such wallet" };
   if (by === "" || by.length > 100) return { ok: false, code: "invalid_request", detail: "by: who decides, in 1 to 100 characters" };
+  if (verdict === "approve") await vault.security.refresh(asked.wallet_id);
   return vault.transact((): Result<ApprovalView> => {
     const row = find(vault, id);
     const purchase = row === null ? null : vault.journal.purchase(row.purchase_id);
@@ -119,6 +129,10 @@ export function decideApproval(vault: Vault, id: string, verdict: Verdict, by: s
     if (row.expires_at <= now || purchase.state !== "awaiting_approval")
       return { ok: false, code: "approval_expired", detail: "the question has expired" };
     if (maxMsat !== null && maxMsat > row.max_msat) return { ok: false, code: "invalid_request", detail: "maxMsat: more than was quoted" };
+    const wallet = vault.wallet();
+    const stopped =
+      verdict === "reject" ? null : checkSwitches(wallet === null ? null : vault.switches(wallet, vault.config.budgetRow(row.budget)));
+    if (stopped !== null) return { ok: false, ...stopped };
     const state = verdict === "approve" ? "granted" : "rejected";
     // The agent has as long to use it as the person had to grant it.
     const until = verdict === "approve" ? now + (row.expires_at - row.asked_at) : row.expires_at;

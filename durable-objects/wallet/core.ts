@@ -57,7 +57,7 @@ export class WalletCore implements WalletPort, WalletAdmin, WalletApprovals, Wal
   withdraw = (request: WithdrawRequest) => withdraw(this.#vault, request);
   fundingInvoice = (amountMsat: Msat) => fundingInvoice(this.#vault, amountMsat);
   approvals = async (state: ApprovalState | null) => approvals.list(this.#vault, state);
-  decideApproval = async (approvalId: string, verdict: Verdict, by: string, maxMsat: Msat | null) =>
+  decideApproval = (approvalId: string, verdict: Verdict, by: string, maxMsat: Msat | null) =>
     approvals.decideApproval(this.#vault, approvalId, verdict, by, maxMsat);
   approvalLink = (approvalId: string) => approvals.link(this.#vault, approvalId);
   approvalByLink = (link: ApprovalLink) => approvals.byLink(this.#vault, link);

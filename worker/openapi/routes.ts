@@ -369,7 +369,7 @@ export const ROUTES: readonly Described[] = [
     body: Asked.ApproveBody,
     bodyOptional: true,
     answers: { 200: answer("granted", Shape.Approval) },
-    problems: ["already_exists", "approval_expired"],
+    problems: ["already_exists", "approval_expired", ...switchesOff, "budget_disabled"],
   },
   {
     route: "POST /v1/wallets/:walletId/approvals/:approvalId/reject",
@@ -416,9 +416,9 @@ export const ROUTES: readonly Described[] = [
     answers: {
       200: answer("what was decided", "text/html"),
       400: answer("nothing was decided", "text/html"),
-      403: answer("the link is not valid", "text/html"),
+      403: answer("the link is not valid, or a switch forbids approving now", "text/html"),
       410: answer("the link has expired", "text/html"),
-      503: answer("the wallet's keys cannot be opened now", "text/html"),
+      503: answer("the wallet's keys cannot be opened, or the switches cannot be read now", "text/html"),
     },
   },
 

@@ -4,7 +4,7 @@
  */
 import type { Context, Hono } from "hono";
 import type { ApprovalView } from "../../lightning/approval.ts";
-import type { Code } from "../../lightning/errors.ts";
+import { ERRORS, type Code } from "../../lightning/errors.ts";
 import type { Result } from "../../lightning/wallet-admin.ts";
 import { readLinkToken, type LinkToken } from "../approve/link-token.ts";
 import { explanation, outcome, page, question, sentence, titleOf } from "../approve/page.ts";
@@ -54,6 +54,17 @@ function shown(c: Context<DoorEnv>, seen: Result<ApprovalView>): Promise<Respons
   return page(random, 200, titleOf(view), view.state === "pending" ? question(view, new URL(c.req.url).pathname) : outcome(view));
 }
 
+/** What a switch says to a yes (invariant 11). */
+const STOPPED: ReadonlySet<Code> = new Set<Code>([
+  "global_pause_active",
+  "owner_kill_switch_active",
+  "spender_superseded",
+  "wallet_disabled",
+  "wallet_paused",
+  "budget_disabled",
+  "control_plane_unavailable",
+]);
+
 /** A wrong signature, another wallet and an approval that does not exist look alike to whoever tries. */
 function refused(c: Context<DoorEnv>, code: Code): Promise<Response> {
   const { random } = c.env.door;
@@ -70,6 +81,13 @@ function refused(c: Context<DoorEnv>, code: Code): Promise<Response> {
       503,
       "The wallet cannot be asked",
       sentence("Its keys cannot be opened just now. Nothing was decided; try again later."),
+    );
+  if (STOPPED.has(code))
+    return page(
+      random,
+      ERRORS[code].status,
+      "Nothing can be approved now",
+      sentence(`${ERRORS[code].title}. Nothing was decided; until it expires this link can still approve later, or reject now.`),
     );
   return notValid(c);
 }
