@@ -107,8 +107,11 @@ export function walletObject<E extends object>(wire: (env: E, owner: string, wal
     fundingInvoice(amountMsat: Msat) {
       return this.#core.fundingInvoice(amountMsat);
     }
-    approvals(state: ApprovalState | null) {
-      return this.#core.approvals(state);
+    approvals(state: ApprovalState | null, before: string | null = null) {
+      return this.#core.approvals(state, before);
+    }
+    approval(approvalId: string) {
+      return this.#core.approval(approvalId);
     }
     decideApproval(approvalId: string, verdict: Verdict, by: string, maxMsat: Msat | null) {
       return this.#core.decideApproval(approvalId, verdict, by, maxMsat);

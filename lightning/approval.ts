@@ -31,6 +31,9 @@ export interface ApprovalView {
   readonly usedBy: string | null;
 }
 
+/** Of a list: newest first, and what is older is asked for by the last one's id. */
+export const APPROVALS_PAGE = 200;
+
 export type Verdict = "approve" | "reject";
 
 /** What a signed link carries; the object checks the signature in constant time, the expiry, and that nothing has been decided. */

@@ -117,7 +117,10 @@ const wholeSats = (least: 0 | 1) =>
 export const ApproveBody = Schema.Struct({ maxSats: Schema.optionalKey(wholeSats(1)) });
 
 export const APPROVAL_STATES = ["pending", "granted", "rejected", "used", "expired"] as const;
-export const ApprovalsQuery = Schema.Struct({ state: Schema.optionalKey(Schema.Literals(APPROVAL_STATES)) });
+export const ApprovalsQuery = Schema.Struct({
+  state: Schema.optionalKey(Schema.Literals(APPROVAL_STATES)),
+  before: Schema.optionalKey(text("an approval's id", APPROVAL_ID)),
+});
 
 /** Evidence goes into a receipt, which is shown and exported; the preimage is checked and sealed, and proves a payment. */
 export const ResolveBody = Schema.Struct({

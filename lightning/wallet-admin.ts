@@ -70,7 +70,9 @@ export interface FundingInvoice {
 
 /** What people decide about an agent's payments; approvers have this and nothing else. */
 export interface WalletApprovals {
-  approvals(state: ApprovalState | null): Promise<Result<readonly ApprovalView[]>>;
+  /** Newest first, at most APPROVALS_PAGE. @param before the id of the last one seen */
+  approvals(state: ApprovalState | null, before?: string | null): Promise<Result<readonly ApprovalView[]>>;
+  approval(approvalId: string): Promise<Result<ApprovalView>>;
   /** `maxMsat` may lower the maximum, never raise it above what was quoted. Compare-and-set: whoever comes second is told what was decided. A yes is refused while a switch stops new money (invariant 11). */
   decideApproval(approvalId: string, verdict: Verdict, by: string, maxMsat: Msat | null): Promise<Result<ApprovalView>>;
   /** A link for a person. It is a capability: give it to people, never to an agent. */

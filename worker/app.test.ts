@@ -195,6 +195,19 @@ test("invariant 18: who decided is told to the object as the key's own name, and
   expect(await told(ROOT_KEY, { maxSats: 60 })).toEqual([APPROVAL.approvalId, "approve", "operator/main/root", 60_000]);
 });
 
+test("an approval is read by its id and not out of a list that may end before it; a full page names the next", async () => {
+  const at200 = Array.from({ length: 200 }, () => APPROVAL);
+  const one: Route = { who: "decider", method: "GET", path: `${at}/approvals/${APPROVAL.approvalId}` };
+  const many = (query: string): Route => ({ who: "decider", method: "GET", path: `${at}/approvals${query}` });
+  const door = fakeDoor({ approvals: () => ({ ok: true, value: at200 }) });
+  expect((await send(fakeDoor({ approvals: () => ({ ok: true, value: [] }) }), one, { key: APPROVER_KEY })).status).toBe(200);
+  const page = await send(door, many(`?state=pending&before=${APPROVAL.approvalId}`), { key: APPROVER_KEY });
+  expect(await page.json()).toMatchObject({ next: APPROVAL.approvalId });
+  expect(door.told.at(-1)).toEqual(["pending", APPROVAL.approvalId]);
+  expect(await (await send(fakeDoor(), many(""), { key: APPROVER_KEY })).json()).toMatchObject({ next: null });
+  expect((await send(fakeDoor(), many("?before=1"), { key: APPROVER_KEY })).status).toBe(400);
+});
+
 test("a link carries owner, wallet, approval and signature under the configured address, and no key", async () => {
   const link: Route = { who: "decider", method: "POST", path: `${at}/approvals/${APPROVAL.approvalId}/link` };
   const made = (await (await send(fakeDoor({}, { LIGHTNING_PUBLIC_URL: "https://pay.example/x/" }), link)).json()) as {

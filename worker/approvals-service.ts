@@ -45,12 +45,16 @@ export class LightningApprovals extends WorkerEntrypoint<Env, ApprovalsProps> {
     return problemResponse("not_found");
   }
 
-  /** @param state one of pending, granted, rejected, used, expired; left out: all */
-  async list(state?: unknown): Promise<Result<readonly ApprovalView[]>> {
+  /**
+   * Newest first, at most 200.
+   * @param state one of pending, granted, rejected, used, expired; left out: all @param before the id of the last one seen, for older ones
+   */
+  async list(state?: unknown, before?: unknown): Promise<Result<readonly ApprovalView[]>> {
     return this.#asDecider(({ wallet }) => {
+      if (before !== undefined && !isApprovalId(before)) return no("invalid_request", "before: Expected an approval's id");
       if (state !== undefined && !APPROVAL_STATES.some((known) => known === state))
         return no("invalid_request", `state: Expected one of ${APPROVAL_STATES.join(", ")}`);
-      return wallet.approvals((state ?? null) as ApprovalState | null);
+      return wallet.approvals((state ?? null) as ApprovalState | null, before ?? null);
     });
   }
 

@@ -93,6 +93,7 @@ export function fakeDoor(answers: Answers = {}, env: ConfigSource = {}): FakeDoo
     ownStatus: () => ({ ok: true, value: { walletId: WALLET, payer: PAYER } }),
     balance: () => ({ ok: true, value: PAYER }),
     approvals: () => ({ ok: true, value: [APPROVAL] }),
+    approval: () => ({ ok: true, value: APPROVAL }),
     decideApproval: () => ({ ok: true, value: APPROVAL }),
     approvalLink: (approvalId) => ({ ok: true, value: { approvalId, expiresAt: 900_000, mac: "ab".repeat(32) } }),
     approvalByLink: () => ({ ok: true, value: APPROVAL }),

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { APPROVALS_PAGE } from "../../lightning/approval.ts";
 import type { Code } from "../../lightning/errors.ts";
 import type { Msat } from "../../lightning/msat.ts";
 import type { OpenRequest } from "../../lightning/wallet-api.ts";
@@ -41,5 +42,29 @@ describe("invariant 11: a switch bites when a person approves", () => {
     expect(rig.one("SELECT COUNT(*) AS n FROM approval WHERE state = 'pending'")).toBe(1);
     // No is no new money: it may be said at any time.
     expect(await rig.core.decideByLink(link.value, "reject")).toMatchObject({ ok: true, value: { state: "rejected" } });
+  });
+});
+
+describe("many questions", () => {
+  it("are all listed, page by page, and each is shown by its id, however many came after it", async () => {
+    const { rig, approvalId } = await asked();
+    for (let n = 0; n < 230; n++) {
+      if (n % 3 === 0) await rig.advance(1);
+      await ask(rig, { url: `https://seller.example/${n}` });
+    }
+    const pages: (readonly string[])[] = [];
+    for (let before: string | null = null; ;) {
+      const page = await rig.core.approvals("pending", before);
+      if (!page.ok) throw new Error(page.detail);
+      pages.push(page.value.map((view) => view.approvalId));
+      if (page.value.length < APPROVALS_PAGE) break;
+      before = page.value.at(-1)?.approvalId ?? null;
+    }
+    expect(pages.map(({ length }) => length)).toEqual([200, 31]);
+    expect(new Set(pages.flat()).size).toBe(231);
+    expect(pages.flat().at(-1)).toBe(approvalId);
+    expect(await rig.core.approval(approvalId)).toMatchObject({ ok: true, value: { approvalId, state: "pending" } });
+    expect(await rig.core.approval(approvalId.replace(/.$/u, "f"))).toMatchObject({ ok: false, code: "not_found" });
+    expect(await rig.core.approvals(null, approvalId.replace(/.$/u, "f"))).toMatchObject({ ok: false, code: "invalid_request" });
   });
 });

@@ -5,7 +5,7 @@
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
-import type { ApprovalLink, ApprovalState, ApprovalView, Verdict } from "../../lightning/approval.ts";
+import { APPROVALS_PAGE, type ApprovalLink, type ApprovalState, type ApprovalView, type Verdict } from "../../lightning/approval.ts";
 import { equalHex } from "../../lightning/constant-time.ts";
 import { checkSwitches } from "../../lightning/decide.ts";
 import type { Msat } from "../../lightning/msat.ts";
@@ -14,7 +14,6 @@ import type { PurchaseRow } from "./journal.ts";
 import type { Vault } from "./vault.ts";
 
 export const APPROVAL_MS = 15 * 60_000;
-const MOST_LISTED = 200;
 
 interface Row {
   readonly id: string;
@@ -93,17 +92,31 @@ export function expire(vault: Vault, purchaseId: string): void {
   vault.ports.sql.rows("UPDATE approval SET state = 'expired' WHERE purchase_id = ? AND state = 'pending'", purchaseId);
 }
 
-export function list(vault: Vault, state: ApprovalState | null): Result<readonly ApprovalView[]> {
+export function show(vault: Vault, id: string): Result<ApprovalView> {
+  const row = find(vault, id);
+  const seen = row === null ? null : view(vault, row, vault.clock.now());
+  return seen === null ? { ok: false, code: "not_found", detail: "no such approval" } : { ok: true, value: seen };
+}
+
+/** @param before the last one of the page before; null: from the newest */
+export function list(vault: Vault, state: ApprovalState | null, before: string | null): Result<readonly ApprovalView[]> {
   if (vault.wallet() === null) return { ok: false, code: "not_found", detail: "no such wallet" };
+  const last = before === null ? null : find(vault, before);
+  if (before !== null && last === null) return { ok: false, code: "invalid_request", detail: "before: no such approval" };
   const now = vault.clock.now();
   // What has lapsed is expired, whether or not the alarm has said so yet.
   const lapses = "(state IN ('pending', 'granted') AND expires_at <= ?)";
   const rows = vault.ports.sql.rows<Row>(
-    `SELECT * FROM approval WHERE ? IS NULL OR (CASE WHEN ${lapses} THEN 'expired' ELSE state END) = ? ORDER BY asked_at DESC, id LIMIT ?`,
+    `SELECT * FROM approval WHERE (? IS NULL OR (CASE WHEN ${lapses} THEN 'expired' ELSE state END) = ?)
+     AND (? IS NULL OR asked_at < ? OR (asked_at = ? AND id > ?)) ORDER BY asked_at DESC, id LIMIT ?`,
     state,
     now,
     state,
-    MOST_LISTED,
+    last?.id ?? null,
+    last?.asked_at ?? null,
+    last?.asked_at ?? null,
+    last?.id ?? null,
+    APPROVALS_PAGE,
   );
   return { ok: true, value: rows.flatMap((row) => view(vault, row, now) ?? []) };
 }

@@ -56,7 +56,8 @@ export class WalletCore implements WalletPort, WalletAdmin, WalletApprovals, Wal
   writeOff = async (purchaseId: string) => writeOff(this.#vault, purchaseId);
   withdraw = (request: WithdrawRequest) => withdraw(this.#vault, request);
   fundingInvoice = (amountMsat: Msat) => fundingInvoice(this.#vault, amountMsat);
-  approvals = async (state: ApprovalState | null) => approvals.list(this.#vault, state);
+  approvals = async (state: ApprovalState | null, before: string | null = null) => approvals.list(this.#vault, state, before);
+  approval = async (approvalId: string) => approvals.show(this.#vault, approvalId);
   decideApproval = (approvalId: string, verdict: Verdict, by: string, maxMsat: Msat | null) =>
     approvals.decideApproval(this.#vault, approvalId, verdict, by, maxMsat);
   approvalLink = (approvalId: string) => approvals.link(this.#vault, approvalId);

@@ -168,6 +168,7 @@ export const ANSWERS = {
   withdraw: ok({ ...purchase, state: "fulfilled" }),
   fundingInvoice: ok(funding),
   approvals: ok([approval]),
+  approval: ok(approval),
   decideApproval: ok({ ...approval, state: "granted", decidedAt: 2, decidedBy: "operator/main/root" }),
   approvalLink: ok({ approvalId: approval.approvalId, expiresAt: 2, mac: HASH }),
   approvalByLink: ok(approval),

@@ -326,7 +326,10 @@ export const Approval = named(
     }),
   ),
 );
-export const Approvals = Schema.Struct({ approvals: list(Approval) });
+export const Approvals = Schema.Struct({
+  approvals: list(Approval),
+  next: Schema.NullOr(Schema.String).annotate({ description: "what to send as `before` for older ones" }),
+});
 export const ApprovalUrl = Schema.Struct({
   url: Schema.String.annotate({ description: "a capability, for people only" }),
   expiresAt: Instant,

@@ -1,8 +1,9 @@
 /** What people decide about agents' payments (invariant 18): approvers and operators; an agent's key is `forbidden` before anything is asked. */
 import type { Context, Hono } from "hono";
+import { APPROVALS_PAGE } from "../../lightning/approval.ts";
 import { sats } from "../../lightning/msat.ts";
 import { APPROVAL_ID, ApprovalsQuery, ApproveBody, WALLET_ID, strict } from "../../lightning/schema.ts";
-import { json, problemResponse, resultResponse } from "../answers.ts";
+import { problemResponse, resultResponse } from "../answers.ts";
 import { writeLinkToken } from "../approve/link-token.ts";
 import type { DoorEnv, WalletStub } from "../door.ts";
 import { deciderOf, deciderOnly, optionalBody, publicBase, query } from "../middleware.ts";
@@ -26,18 +27,17 @@ function named(c: Context<DoorEnv>, approvalId: string | null): Named | null {
 export function approvalRoutes(app: Hono<DoorEnv>): void {
   app.get("/v1/wallets/:walletId/approvals", deciderOnly, query(strict(ApprovalsQuery)), async (c) => {
     const at = named(c, null);
-    return at === null
-      ? problemResponse("not_found")
-      : resultResponse(await at.wallet.approvals(c.req.valid("query").state ?? null), (approvals) => ({ approvals }));
+    if (at === null) return problemResponse("not_found");
+    const { state = null, before = null } = c.req.valid("query");
+    return resultResponse(await at.wallet.approvals(state, before), (approvals) => ({
+      approvals,
+      next: approvals.length < APPROVALS_PAGE ? null : (approvals.at(-1)?.approvalId ?? null),
+    }));
   });
 
   app.get("/v1/wallets/:walletId/approvals/:approvalId", deciderOnly, async (c) => {
     const at = named(c, c.req.param("approvalId"));
-    if (at === null) return problemResponse("not_found");
-    const all = await at.wallet.approvals(null);
-    if (!all.ok) return problemResponse(all.code, all.detail);
-    const found = all.value.find(({ approvalId }) => approvalId === at.approvalId);
-    return found === undefined ? problemResponse("not_found") : json(found);
+    return at === null ? problemResponse("not_found") : resultResponse(await at.wallet.approval(at.approvalId));
   });
 
   app.post("/v1/wallets/:walletId/approvals/:approvalId/approve", deciderOnly, optionalBody(strict(ApproveBody)), async (c) => {
