@@ -167,6 +167,17 @@ export class Journal {
     return this.#sql.rows<PaymentRow>("SELECT * FROM payment WHERE payment_hash = ?", hash)[0] ?? null;
   }
 
+  /** Purchases that were paid for at this origin and scope, not fulfilled and not written off; the oldest first. */
+  owed(origin: string, scope: string): readonly string[] {
+    return this.#sql
+      .rows<{ id: string }>(
+        "SELECT p.id FROM purchase p JOIN payment m ON m.purchase_id = p.id WHERE p.state = 'paid_unfulfilled' AND p.origin = ? AND m.scope = ? ORDER BY p.seq",
+        origin,
+        scope,
+      )
+      .map(({ id }) => id);
+  }
+
   openPayments(): number {
     return this.#sql.rows<{ n: number }>("SELECT COUNT(*) AS n FROM payment WHERE state = 'open'")[0]?.n ?? 0;
   }

@@ -20,6 +20,8 @@ import { sealSecret } from "./payment-secret.ts";
 import { send } from "./send.ts";
 import type { Vault } from "./vault.ts";
 
+const UNFULFILLED = "an earlier payment for this origin and scope has not been fulfilled";
+
 interface Send {
   readonly kind: "send";
   readonly purchaseId: string;
@@ -69,8 +71,7 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
   const once = vault.sellers.takesOnce(policies, row, scope);
 
   // Paid before and refused without ever serving: nothing more is paid for this origin and scope (invariant 6).
-  if (credentials.refusedFor(row.origin, scope) !== null)
-    return vault.refuse(row, "fail", "paid_unfulfilled", "an earlier payment for this origin and scope has not been fulfilled");
+  if (credentials.refusedFor(row.origin, scope) !== null) return vault.refuse(row, "fail", "paid_unfulfilled", UNFULFILLED);
   const stored = credentials.forScope(row.origin, scope, now, request.refusedCredentialId);
   // After a refusal only one that was bought since the refused one is worth a try: another purchase has been through the same.
   const turnedAway = request.refusedCredentialId === null ? null : credentials.get(request.refusedCredentialId);
@@ -108,6 +109,9 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
     if (handed !== null) return { kind: "credential", credential: handed, limits: vault.limitsFor(row) };
     return vault.refuse(row, "fail", "payment_hash_reused", "this wallet has met this invoice before");
   }
+
+  const owed = journal.owed(row.origin, scope);
+  if (owed.length > 0) return owing(vault, row, owed, now);
 
   const { verdict, grantId, quote: quoted } = decision(vault, row, offer);
   if (verdict.kind === "deny") return vault.refuse(row, "deny", verdict.code, verdict.detail);
@@ -148,6 +152,16 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
 function hand(vault: Vault, row: PurchaseRow, stored: CredentialRow): PayAnswer {
   const credential = vault.hand(row, stored);
   return credential === null ? vault.unredeemable(row, stored) : { kind: "credential", credential, limits: vault.limitsFor(row) };
+}
+
+/** Nothing more is paid here (invariant 6): what was sold and can still be used is tried, and where nothing can be, only its owner ends it. */
+function owing(vault: Vault, row: PurchaseRow, owed: readonly string[], now: number): PayAnswer {
+  for (const purchaseId of owed) {
+    const credential = vault.credentials.ofPurchase(purchaseId);
+    if (credential !== null && credential.state !== "evicted" && (credential.usable_until === null || credential.usable_until > now))
+      return hand(vault, row, credential);
+  }
+  return vault.refuse(row, "fail", "paid_unfulfilled", UNFULFILLED);
 }
 
 /** Policy wants a person's word. One question per request: whoever sends it again meanwhile is told of the same one. */

@@ -134,4 +134,9 @@ ALTER TABLE reseal ADD COLUMN spark_table INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE reseal ADD COLUMN spark_after INTEGER NOT NULL DEFAULT 0;
 `,
   },
+  {
+    version: 5,
+    name: "what is owed, by origin",
+    script: "CREATE INDEX purchase_owed ON purchase (origin) WHERE state = 'paid_unfulfilled';",
+  },
 ];

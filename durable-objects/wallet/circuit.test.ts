@@ -1,0 +1,108 @@
+/**
+ * The circuit of an origin and scope (invariant 6): while one of its payments is `paid_unfulfilled` nothing more is paid there, however that
+ * came about and whatever has become of the credential since. Only a 2xx or its owner ends it.
+ */
+import { afterEach, describe, expect, it } from "vitest";
+import { AGENTS, checkRigs, ORIGIN, POLICY, WalletRig, type RigOptions } from "../../test/support/wallet-rig.ts";
+import { TIMING } from "./ports.ts";
+
+afterEach(checkRigs);
+
+const codeOf = (answer: { readonly kind: string; readonly code?: string }): string => answer.code ?? answer.kind;
+const at = (path: string) => ({ url: `${ORIGIN}${path}` });
+const MINUTE = 60_000;
+
+/** Paid for a token that lives a minute; what the seller then did is told by the Worker, or by nobody. */
+async function owed(status: number | null, options: RigOptions = {}) {
+  const rig = await WalletRig.make(options);
+  const { id, answer } = await rig.begin(rig.offer({ validUntil: rig.now + MINUTE }));
+  await rig.sent[0]?.settle();
+  const paid = await answer;
+  const credentialId = paid.kind === "credential" ? paid.credential.id : "";
+  if (status === null) await rig.runAlarms(TIMING.paidLease);
+  else await rig.core.conclude(AGENTS, id, { kind: "unfulfilled", credentialId, status });
+  expect(rig.state(id)).toBe("paid_unfulfilled");
+  return { rig, id, credentialId };
+}
+
+/** A request that finds no credential before it asks, and brings a fresh offer of the same scope. */
+async function ask(rig: WalletRig, path = "/joke") {
+  const id = rig.newId();
+  await rig.open(id, at(path));
+  const answer = rig.pay(id, rig.offer().challenge);
+  await rig.quiet();
+  return { id, answer };
+}
+
+describe("invariant 6: nothing more is paid for an origin and scope that is owed", () => {
+  it.each([
+    ["answered 500", 500],
+    ["could not be reached", 0],
+    ["was never heard of again", null],
+  ])("after a seller that %s, not even when the token it sold has expired", async (_, status) => {
+    const { rig, id } = await owed(status);
+    await rig.runAlarms(60 * MINUTE);
+    for (const path of ["/joke", "/joke/elsewhere"]) {
+      const again = await ask(rig, path);
+      expect(rig.sent.length).toBe(1);
+      expect(codeOf(await again.answer)).toBe("paid_unfulfilled");
+      expect(await rig.told(again.id)).toEqual(["failed paid_unfulfilled"]);
+    }
+    // Another scope is not touched by it; and its owner may give it up.
+    await rig.buy(rig.offer({ service: "other" }), at("/other"));
+    expect(await rig.core.writeOff(id)).toMatchObject({ ok: true });
+    await rig.buy(rig.offer());
+    expect(rig.sent.length).toBe(3);
+  });
+
+  it("nor when retention has emptied what it sold", async () => {
+    const { rig } = await owed(500, { timing: { keepUnpaid: 1000, keepSecrets: MINUTE } });
+    await rig.runAlarms(600_000);
+    // Any decision sets the broom going again.
+    await rig.open(rig.newId(), { url: "https://unlisted.example/" });
+    await rig.runAlarms(600_000);
+    const again = await ask(rig);
+    expect(rig.sent.length).toBe(1);
+    expect(codeOf(await again.answer)).toBe("paid_unfulfilled");
+  });
+
+  it("nor after an operator's `paid` without proof, which sold nothing that could be shown", async () => {
+    const rig = await WalletRig.make();
+    const { id } = await rig.begin();
+    await rig.sent[0]?.settle(1, null);
+    await rig.core.resolve(id, "paid", "seen in the node's own books", null);
+    const again = await ask(rig);
+    expect(rig.sent.length).toBe(1);
+    expect(codeOf(await again.answer)).toBe("paid_unfulfilled");
+    await rig.core.writeOff(id);
+    await rig.buy();
+  });
+
+  it("where every request buys its own, it uses what is owed first, though others have bought since", async () => {
+    const rig = await WalletRig.make({ policy: { ...POLICY, hostSettings: [{ host: "seller.example", reuse: "never" }] } });
+    const first = await rig.begin();
+    const second = await rig.begin();
+    await rig.sent[0]?.settle();
+    await rig.advance(1);
+    await rig.sent[1]?.settle();
+    const [paid] = await Promise.all([first.answer, second.answer]);
+    const credentialId = paid.kind === "credential" ? paid.credential.id : "";
+    await rig.core.conclude(AGENTS, first.id, { kind: "unfulfilled", credentialId, status: 500 });
+    const third = await ask(rig);
+    expect(rig.sent.length).toBe(2);
+    expect(await third.answer).toMatchObject({ kind: "credential", credential: { id: credentialId, status: "cached" } });
+    await rig.deliver(third.id, credentialId);
+    expect(rig.state(first.id)).toBe("fulfilled");
+  });
+
+  it("until it is delivered after all", async () => {
+    const { rig, id, credentialId } = await owed(500);
+    const relented = rig.newId();
+    expect(await rig.open(relented)).toMatchObject({ credential: { id: credentialId } });
+    await rig.deliver(relented, credentialId);
+    expect(rig.state(id)).toBe("fulfilled");
+    await rig.advance(60 * MINUTE);
+    await rig.buy(rig.offer());
+    expect(rig.sent.length).toBe(2);
+  });
+});
