@@ -36,6 +36,8 @@ export interface Credential {
   readonly authorization: string;
   /** What `Lightning-Status` will say when the seller accepts it. */
   readonly status: "paid" | "cached";
+  /** Whether a seller has answered it with a 2xx; absent from an object of an earlier release. */
+  readonly hasServed?: boolean;
   readonly paymentHash: string;
   /** What this purchase cost, amount and fee together: 0 when cached. */
   readonly spentMsat: Msat;

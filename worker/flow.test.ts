@@ -18,7 +18,7 @@ import {
   type Script,
   type World,
 } from "./flow-fakes.ts";
-import type { FetchCall, FlowAnswer } from "./flow-types.ts";
+import type { FetchCall, FlowAnswer, SellerRequest } from "./flow-types.ts";
 import { purchase } from "./flow.ts";
 
 const CACHED = credential("c-old", "cached");
@@ -530,6 +530,21 @@ describe("paid, and then", () => {
     expect(done.conclusions).toMatchObject([{ conclusion: { kind: "unfulfilled", status } }]);
     expect(await bodyOf(done)).toBe("oops");
     expect([done.visits.length, done.deliveries]).toEqual([5, []]);
+  });
+
+  test.each(["GET", "HEAD"])("a conditional %s brings what was paid for, not a 304 that fulfils nothing", async (method) => {
+    const condition = (init: SellerRequest): string | undefined => init.headers.find(([name]) => name === "if-none-match")?.[1];
+    const seller: Script["seller"] = (_url, init) =>
+      sentCredential(init) === undefined ? DEMAND() : new Response(null, { status: condition(init) === undefined ? 200 : 304 });
+    const call = { method, headers: [["If-None-Match", '"e"']] as const };
+    const bought = await buy({ seller }, call);
+    expect(bought.answer).toMatchObject({ kind: "answer", status: "paid", response: { status: 200 } });
+    expect([bought.visits.map(({ init }) => condition(init)), bought.conclusions]).toEqual([['"e"', undefined], []]);
+    // Nor does a stored one that has not served yet; one that has is asked as the caller asks.
+    const owed = await buy({ seller, open: [FETCH({ ...CACHED, hasServed: false })] }, call);
+    expect(owed.answer).toMatchObject({ status: "cached", response: { status: 200 } });
+    const served = await buy({ seller, open: [FETCH({ ...CACHED, hasServed: true })] }, call);
+    expect(served.answer).toMatchObject({ status: "cached", response: { status: 304 } });
   });
 
   test("a 404 passes on at once: it would not change", async () => {

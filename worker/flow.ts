@@ -10,7 +10,20 @@ import type { FetchCall, FlowAnswer, FlowPorts } from "./flow-types.ts";
 import { arrive } from "./journey.ts";
 import { callAt, MAX_HOPS } from "./redirect.ts";
 import { redeem } from "./redeem.ts";
-import { begin, declined, fail, open, problem, unfulfilled, visit, type Leg, type Moved, type ProblemAnswer, type Run } from "./run.ts";
+import {
+  begin,
+  declined,
+  deliverable,
+  fail,
+  open,
+  problem,
+  unfulfilled,
+  visit,
+  type Leg,
+  type Moved,
+  type ProblemAnswer,
+  type Run,
+} from "./run.ts";
 import { serve } from "./serve.ts";
 
 export { quoteFlow } from "./quote-flow.ts";
@@ -29,7 +42,12 @@ export async function purchase(ports: FlowPorts, call: FetchCall): Promise<FlowA
     moves.push(leg);
     // A redirect leads to another URL, where there is no such purchase to take up; there too a resumed call pays nothing.
     const maxMsat = (next.resume ?? null) === null ? remaining(leg.run.call.maxMsat, leg.credential) : ZERO;
-    next = { ...callAt(leg.run.call, leg.run.url, leg.to), waitMs: leg.run.line.waitMs, maxMsat, resume: null };
+    next = {
+      ...callAt(deliverable(leg.run.call, leg.credential), leg.run.url, leg.to),
+      waitMs: leg.run.line.waitMs,
+      maxMsat,
+      resume: null,
+    };
   }
 }
 

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PREIMAGE, TOKEN } from "./flow-fakes.ts";
-import { echoes, headersForCaller, headersForSeller, portableHeaders, type HeaderPair } from "./headers.ts";
+import { echoes, headersForCaller, headersForSeller, portableHeaders, unconditional, type HeaderPair } from "./headers.ts";
 
 const bare = { idempotencyKey: null, authorization: null };
 const toSeller = (...headers: HeaderPair[]): Record<string, string> => Object.fromEntries(headersForSeller(headers, bare));
@@ -10,6 +10,17 @@ const toCaller = (headers: Record<string, string>, secret: string | null = null,
 const SECRET = `L402 ${TOKEN}:${PREIMAGE}`;
 
 describe("caller to seller", () => {
+  test.each([
+    ["GET", []],
+    ["HEAD", []],
+    ["PUT", ["If-None-Match", "If-Modified-Since"]],
+    ["OPTIONS", ["If-None-Match", "If-Modified-Since"]],
+  ])("a %s that must be delivered goes without the conditions of a cache, and with all that guard or narrow it", (method, kept) => {
+    const others = ["If-Match", "If-Unmodified-Since", "If-Range", "Range", "Accept"];
+    const headers = ["If-None-Match", "If-Modified-Since", ...others].map((name): HeaderPair => [name, "v"]);
+    expect(unconditional(method, headers).map(([name]) => name)).toEqual([...kept, ...others]);
+  });
+
   test.each([
     "Authorization",
     "Proxy-Authorization",

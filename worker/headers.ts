@@ -79,6 +79,17 @@ export function headersForSeller(headers: readonly HeaderPair[], { idempotencyKe
   return [...passed];
 }
 
+/** Answered 304, these bring nothing; without them a GET or HEAD gets the whole answer, which is always a right one (RFC 9110 section 13.1). */
+const OF_A_CACHE: ReadonlySet<string> = new Set(["if-none-match", "if-modified-since"]);
+
+/**
+ * A credential that has not served yet is to be fulfilled, and only a 2xx fulfils: a caller who has the answer already would else have
+ * paid for none, and a seller who did nothing wrong would owe one. Other methods keep theirs: there they guard what is written.
+ */
+export function unconditional(method: string, headers: readonly HeaderPair[]): readonly HeaderPair[] {
+  return method === "GET" || method === "HEAD" ? headers.filter(([name]) => !OF_A_CACHE.has(name.toLowerCase())) : headers;
+}
+
 /** What may follow a redirect to another origin: a caller's `x-api-key` was meant for the first one. */
 export function portableHeaders(headers: readonly HeaderPair[]): readonly HeaderPair[] {
   return headers.filter(([name]) => PORTABLE.has(name.toLowerCase()));

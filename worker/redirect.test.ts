@@ -148,6 +148,13 @@ describe("a redirect given to a credential", () => {
     expect(opens.map(({ maxMsat }) => maxMsat)).toEqual([30_000, 8_500]);
   });
 
+  test("leads on without the conditions of a cache: a 304 at the end would fulfil nothing", async () => {
+    const call = { headers: [["If-None-Match", '"e"']] as const };
+    const { answer, visits } = await buy({ seller: first(() => new Response("there")) }, call);
+    expect(answer).toMatchObject({ status: "paid", response: { status: 200 } });
+    expect(visits.map(({ init }) => init.headers.some(([name]) => name === "if-none-match"))).toEqual([true, false, false]);
+  });
+
   test("is unfulfilled when the end is a 404", async () => {
     const { answer, conclusions } = await buy({ seller: first(() => new Response("none", { status: 404 })) });
     expect(answer).toMatchObject({

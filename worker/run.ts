@@ -6,7 +6,7 @@ import { normaliseUrl, type SafeUrl } from "../lightning/url.ts";
 import type { Credential, FetchLimits, OpenAnswer, Pending, Refusal } from "../lightning/wallet-api.ts";
 import { ask, type Asked } from "./ask.ts";
 import type { FetchCall, FlowAnswer, FlowPorts } from "./flow-types.ts";
-import { headersForSeller } from "./headers.ts";
+import { headersForSeller, unconditional } from "./headers.ts";
 import type { Reply } from "./retry.ts";
 import { VaultLine } from "./vault-line.ts";
 
@@ -62,8 +62,17 @@ export function open(
 
 /** Steps 2 and 4. */
 export function visit({ ports, call, url }: Run, credential: Credential | null, limits: FetchLimits): Promise<Asked> {
-  const headers = headersForSeller(call.headers, { idempotencyKey: call.idempotencyKey, authorization: credential?.authorization ?? null });
+  const headers = headersForSeller(deliverable(call, credential).headers, {
+    idempotencyKey: call.idempotencyKey,
+    authorization: credential?.authorization ?? null,
+  });
   return ask(ports, url.url, { method: call.method, headers, body: call.body }, limits);
+}
+
+/** The call as it must be made for `credential` to be fulfilled. */
+export function deliverable(call: FetchCall, credential: Credential | null): FetchCall {
+  const hasServed = credential === null || (credential.hasServed ?? credential.status === "cached");
+  return hasServed ? call : { ...call, headers: unconditional(call.method, call.headers) };
 }
 
 export function problem(

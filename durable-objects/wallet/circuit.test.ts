@@ -98,9 +98,10 @@ describe("invariant 6: nothing more is paid for an origin and scope that is owed
   it("until it is delivered after all", async () => {
     const { rig, id, credentialId } = await owed(500);
     const relented = rig.newId();
-    expect(await rig.open(relented)).toMatchObject({ credential: { id: credentialId } });
+    expect(await rig.open(relented)).toMatchObject({ credential: { id: credentialId, hasServed: false } });
     await rig.deliver(relented, credentialId);
     expect(rig.state(id)).toBe("fulfilled");
+    expect(await rig.open(rig.newId())).toMatchObject({ credential: { id: credentialId, hasServed: true } });
     await rig.advance(60 * MINUTE);
     await rig.buy(rig.offer());
     expect(rig.sent.length).toBe(2);

@@ -346,6 +346,7 @@ export class Vault {
       authorization,
       paymentHash: credential.payment_hash,
       status: own ? "paid" : "cached",
+      hasServed: credential.state === "served",
       spentMsat: payment === null ? (0 as Msat) : add(payment.charge_msat as Msat, (payment.fee_msat ?? 0) as Msat),
       receiptId: own || handed ? (this.receipts.of(row.id).at(-1) ?? "") : this.receipt("cached", row, null, { credential }),
     };

@@ -103,7 +103,7 @@ export const ROUTES: readonly Described[] = [
     does: "Fetch a URL, and pay for it where policy allows",
     headers: steering,
     body: Asked.FetchBody,
-    more: "The answer is the seller's: its status, its body as a stream, its headers by allowlist. Its status may be any, so every status without a problem document is the seller's own.",
+    more: "The answer is the seller's: its status, its body as a stream, its headers by allowlist. Its status may be any, so every status without a problem document is the seller's own. With a credential that has not served yet, a GET or HEAD goes without `If-None-Match` and `If-Modified-Since`: what is paid for is delivered, and is never a 304.",
     answers: { 200: { is: "the seller's answer, with what it cost", shape: "*/*", paid: true } },
     problems: ofPurchase,
   },
