@@ -33,6 +33,10 @@ export async function ask(ports: FlowPorts, url: string, request: Omit<SellerReq
     const answer = await within(ports.clock, limits.headersMs, flight);
     if (answer.kind === "done") {
       const response = answer.value;
+      if (!isStatus(response.status)) {
+        discard(response);
+        return { kind: "failed", code: "seller_unreachable" };
+      }
       if (response.body === null || !isSmall(request.method, response, limits))
         return { kind: "response", response, whole: null, startedAt, abort };
       const body = await within(ports.clock, limits.idleMs, new Response(response.body).arrayBuffer());
@@ -53,6 +57,9 @@ export async function ask(ports: FlowPorts, url: string, request: Omit<SellerReq
   void flight.then(discard, () => undefined);
   return { kind: "failed", code: "seller_timeout" };
 }
+
+/** What a final answer may have (RFC 9110 section 15); engines hand up others too, which no `Response` of ours could carry on. */
+const isStatus = (status: number): boolean => status >= 200 && status <= 599;
 
 /** A Content-Length counts bytes before decoding, so an encoded body may be any size. */
 function isSmall(method: string, { status, headers }: SellerResponse, { maxBytes }: FetchLimits): boolean {

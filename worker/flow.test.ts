@@ -18,7 +18,7 @@ import {
   type Script,
   type World,
 } from "./flow-fakes.ts";
-import type { FetchCall, FlowAnswer, SellerRequest } from "./flow-types.ts";
+import type { FetchCall, FlowAnswer, SellerRequest, SellerResponse } from "./flow-types.ts";
 import { purchase } from "./flow.ts";
 
 const CACHED = credential("c-old", "cached");
@@ -405,6 +405,18 @@ describe("with a payment", () => {
     const { answer, conclusions, clock } = await buy({ seller: () => new Response(body, { headers: { "content-length": "4" } }) });
     expect(answer).toMatchObject({ kind: "problem", code });
     expect([conclusions.length, clock.waiting]).toEqual([1, 0]);
+  });
+
+  test.each([101, 199, 600, 999])("a status of %i is no answer: nobody could pass it on", async (status) => {
+    const odd = (): SellerResponse => ({ status, headers: new Headers(), body: new Response("odd").body });
+    expect((await buy({ seller: odd })).answer).toMatchObject({
+      kind: "problem",
+      code: "seller_unreachable",
+      receiptId: "rcpt_conclusion",
+    });
+    const paid = await buy({ seller: (_url, init) => (sentCredential(init) === undefined ? DEMAND() : odd()) });
+    expect(paid.answer).toMatchObject({ kind: "problem", code: "paid_unfulfilled", receiptId: "rcpt_conclusion" });
+    expect(paid.conclusions).toMatchObject([{ conclusion: { kind: "unfulfilled", credentialId: "c-paid", status: 0 } }]);
   });
 
   test.each([[{ "content-length": "5", "content-encoding": "gzip" }], [{ "content-length": "16385" }], [{ "content-length": "x" }], [{}]])(
