@@ -55,8 +55,8 @@ export async function quote(vault: Vault, request: PayRequest): Promise<QuoteAns
     if (found.kind === "refused") return found;
     // Paid, or being paid: there is no price left to quote.
     if (found.kind !== "offer") return refusal(request.purchaseId, "invalid_request", "this purchase is past its quote");
-    const { row, offer } = found;
-    const decided = decision(vault, row, offer);
+    const { row, offer, now } = found;
+    const decided = decision(vault, row, offer, now);
     const quoted = vault.journal.move(row, "quote", vault.clock.now() + vault.timing.openLease);
     return { kind: "quote", purchaseId: quoted.id, quote: decided.quote };
   });
@@ -113,7 +113,7 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
   const owed = journal.owed(row.origin, scope);
   if (owed.length > 0) return owing(vault, row, owed, now);
 
-  const { verdict, grantId, quote: quoted } = decision(vault, row, offer);
+  const { verdict, grantId, quote: quoted } = decision(vault, row, offer, now);
   if (verdict.kind === "deny") return vault.refuse(row, "deny", verdict.code, verdict.detail);
   if (verdict.kind === "ask") return question(vault, row, quoted, verdict, policies);
   const reserved = journal.move(
@@ -248,11 +248,11 @@ interface Decided {
   readonly grantId: string | null;
 }
 
-function decision(vault: Vault, row: PurchaseRow, offer: Offer): Decided {
+/** @param now the reservation's own instant: a clock may pass an hour's end within a turn, and what one window allows must be booked in it */
+function decision(vault: Vault, row: PurchaseRow, offer: Offer, now: number): Decided {
   const wallet = vault.wallet();
   const budget = vault.config.budgetRow(row.budget);
   const policies = wallet === null || budget === null ? null : vault.policies(wallet, budget);
-  const now = vault.clock.now();
   let verdict: Decision = { kind: "deny", code: "policy_unreadable", detail: "the wallet's or the budget's policy is not valid" };
   let grantId: string | null = null;
   if (wallet !== null && policies !== null) {
