@@ -124,7 +124,7 @@ const POLICY: Check = object({
   lowBalanceMsat: may(amount),
   pathPrefixes: may(
     list(
-      fails("must begin with / and hold no query", (value) => typeof value === "string" && /^\/[^?#\s]*$/u.test(value)),
+      fails("must begin with / and hold no query", (value) => typeof value === "string" && /^\/[^?#\s\p{Cs}]*$/u.test(value)),
       100,
     ),
   ),

@@ -25,7 +25,8 @@ export const APPROVAL_ID = /^appr_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u
 export const REQUEST_KEY = /^[\u0021-\u007e]{1,255}$/u;
 
 const text = (expected: string, pattern: RegExp) => Schema.String.check(Schema.isPattern(pattern, { expected }));
-const label = text("at most 100 printable characters", /^[^\p{Cc}]{0,100}$/u);
+/** Well-formed, too: half a surrogate pair has no UTF-8 form, and what a request's key stands for is hashed in canonical JSON. */
+const label = text("at most 100 printable characters", /^[^\p{Cc}\p{Cs}]{0,100}$/u);
 const budgetName = text("a name of 1 to 40 characters of a-z, 0-9 and -", BUDGET_NAME);
 const network = Schema.Literals(["mainnet", "testnet", "signet", "regtest"]);
 

@@ -108,7 +108,7 @@ export const PolicyShape = named(
       }),
       opaqueTokens: Schema.Literals(["deny", "allow"]),
       network: Network,
-      pathPrefixes: may(list(text(/^\/[^?#\s]*$/u)).check(Schema.isMaxLength(100))),
+      pathPrefixes: may(list(text(/^\/[^?#\s\p{Cs}]*$/u)).check(Schema.isMaxLength(100))),
     }),
   ),
 );
