@@ -106,7 +106,7 @@ export function maxFee(cap: FeeCap, amount: Msat): Msat {
 }
 
 /** A larger amount cannot be rounded up to a satoshi and still be counted. An invoice may ask for it: it is refused, never an exception. */
-const LARGEST = MAX_MSAT - 999;
+export const LARGEST = MAX_MSAT - 999;
 
 /** @returns never throws: the amount is a stranger's */
 export function decide(

@@ -6,7 +6,7 @@ import { decodeBolt11 } from "../../lightning/bolt11.ts";
 import { ceilToSat, formatSats, type Msat } from "../../lightning/msat.ts";
 import type { FundingInvoice, Result, WithdrawRequest } from "../../lightning/wallet-admin.ts";
 import type { PurchaseView } from "../../lightning/wallet-api.ts";
-import { checkSwitches } from "../../lightning/decide.ts";
+import { LARGEST, checkSwitches } from "../../lightning/decide.ts";
 import { purchase } from "./admin.ts";
 import { follow } from "./follow.ts";
 import { maintainSoon } from "./maintain.ts";
@@ -37,11 +37,15 @@ export async function withdraw(vault: Vault, request: WithdrawRequest): Promise<
   return purchase(vault, id, null);
 }
 
-/** Block one. @returns true when it is to be sent, false when it was begun before */
+/**
+ * Block one. What is wrong with the invoice is said as `withdrawal_refused`: the operator has chosen it, and the codes for a seller's
+ * invoice are a bad gateway's, with advice to tell the seller or to send the same again.
+ * @returns true when it is to be sent, false when it was begun before
+ */
 function begin(vault: Vault, { withdrawalId, bolt11, maxFeeMsat, by }: WithdrawRequest): Result<boolean> {
   const refused = (detail: string): Result<never> => ({ ok: false, code: "withdrawal_refused", detail });
   const read = decodeBolt11(bolt11);
-  if (!read.ok) return { ok: false, code: read.code, detail: read.detail };
+  if (!read.ok) return refused(read.detail);
   const { invoice } = read;
   const known = vault.journal.purchase(withdrawalId);
   if (known !== null)
@@ -51,15 +55,10 @@ function begin(vault: Vault, { withdrawalId, bolt11, maxFeeMsat, by }: WithdrawR
   const wallet = vault.wallet();
   const now = vault.clock.now();
   if (wallet === null) return refused("no such wallet");
-  if (invoice.network !== wallet.network)
-    return {
-      ok: false,
-      code: "invoice_network_mismatch",
-      detail: `the invoice is for ${invoice.network}, the wallet pays on ${wallet.network}`,
-    };
-  if (invoice.amountMsat === null || invoice.amountMsat === 0)
-    return { ok: false, code: "invoice_amountless", detail: "the invoice leaves the amount to the payer" };
-  if (invoice.expiresAt <= now) return { ok: false, code: "invoice_expired", detail: "the invoice has expired" };
+  if (invoice.network !== wallet.network) return refused(`the invoice is for ${invoice.network}, the wallet pays on ${wallet.network}`);
+  if (invoice.amountMsat === null || invoice.amountMsat === 0) return refused("the invoice leaves the amount to the payer");
+  if (invoice.amountMsat > LARGEST) return refused("the invoice asks for more than can be counted");
+  if (invoice.expiresAt <= now) return refused("the invoice has expired");
   const switches = vault.switches(wallet, null);
   const stopped = checkSwitches(switches === null ? null : { ...switches, budgetDisabled: false });
   if (stopped !== null) return { ok: false, code: stopped.code, detail: stopped.detail };

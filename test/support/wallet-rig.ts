@@ -52,7 +52,7 @@ export interface RigOptions {
   readonly budgets?: Readonly<Record<string, Policy>>;
   readonly timing?: Partial<Timing>;
   /** What this payer can do beyond what every payer can. */
-  readonly payer?: Pick<Payer, "prepare" | "resume" | "maintain" | "forget" | "receive">;
+  readonly payer?: Partial<Pick<Payer, "prepare" | "resume" | "maintain" | "forget" | "receive" | "granularity">>;
 }
 
 /** Every rig of the running test, for {@link checkRigs}. */
