@@ -188,7 +188,10 @@ function settled(vault: Vault, row: PurchaseRow, payment: PaymentRow, preimage: 
   if (payment.kind === "withdrawal") {
     // The money has left, and that was all it was for: no credential, no seller, nobody's budget.
     const done = vault.journal.move(paid, "fulfil", null);
-    vault.receipt(late ? "late_settlement" : "withdrawn", done, null, { payment: { ...payment, fee_msat: feeMsat } });
+    vault.receipt(late ? "late_settlement" : "withdrawn", done, null, {
+      payment: { ...payment, fee_msat: feeMsat },
+      evidence: row.caller,
+    });
     return;
   }
   vault.ledger.book({

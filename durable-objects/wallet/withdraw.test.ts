@@ -47,3 +47,32 @@ describe("an invoice that nobody can pay", () => {
     }
   });
 });
+
+describe("invariant 14: every decision about a withdrawal leaves a receipt that names the operator", () => {
+  const about = async (rig: WalletRig): Promise<readonly unknown[]> =>
+    (await rig.receipts()).map(({ receipt: { kind, code, evidence, path } }) => [kind, code, evidence, path]);
+
+  it("one that was made", async () => {
+    const rig = await WalletRig.make();
+    const { invoice, paymentHash } = rig.offer();
+    expect(await asked(rig, invoice)).toMatchObject({ ok: true });
+    await rig.sent[0]?.settle();
+    expect(await about(rig)).toEqual([["withdrawn", null, "operator/main/root", `/${paymentHash}`]]);
+  });
+
+  it("one that a switch has stopped, each time; and afterwards the same withdrawal can be made", async () => {
+    const rig = await WalletRig.make();
+    const { invoice, paymentHash } = rig.offer();
+    await rig.core.disable();
+    const request = { withdrawalId: rig.newId(), bolt11: invoice, maxFeeMsat: 1000 as Msat, by: "operator/main/root", waitMs: 0 };
+    for (let time = 0; time < 2; time++) expect(await rig.core.withdraw(request)).toMatchObject({ ok: false, code: "wallet_disabled" });
+    const denied = ["denied", "wallet_disabled", "operator/main/root", `/${paymentHash}`];
+    expect(await about(rig)).toEqual([denied, denied]);
+    expect(rig.one("SELECT COUNT(*) AS n FROM payment")).toBe(0);
+    await rig.core.enable();
+    const made = rig.core.withdraw(request);
+    await rig.quiet();
+    expect(await made).toMatchObject({ ok: true, value: { purchaseId: request.withdrawalId } });
+    expect(rig.sent.length).toBe(1);
+  });
+});

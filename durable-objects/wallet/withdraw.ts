@@ -10,6 +10,7 @@ import { LARGEST, checkSwitches } from "../../lightning/decide.ts";
 import { purchase } from "./admin.ts";
 import { follow } from "./follow.ts";
 import { maintainSoon } from "./maintain.ts";
+import type { PurchaseRow } from "./journal.ts";
 import { uuid } from "./pay.ts";
 import { sealSecret } from "./payment-secret.ts";
 import { send } from "./send.ts";
@@ -47,9 +48,10 @@ function begin(vault: Vault, { withdrawalId, bolt11, maxFeeMsat, by }: WithdrawR
   const read = decodeBolt11(bolt11);
   if (!read.ok) return refused(read.detail);
   const { invoice } = read;
-  const known = vault.journal.purchase(withdrawalId);
+  const { journal } = vault;
+  const known = journal.purchase(withdrawalId);
   if (known !== null)
-    return vault.journal.payment(withdrawalId)?.payment_hash === invoice.paymentHash
+    return journal.payment(withdrawalId)?.payment_hash === invoice.paymentHash
       ? { ok: true, value: false }
       : { ok: false, code: "idempotency_conflict", detail: "this withdrawalId was used for another invoice" };
   const wallet = vault.wallet();
@@ -59,36 +61,42 @@ function begin(vault: Vault, { withdrawalId, bolt11, maxFeeMsat, by }: WithdrawR
   if (invoice.amountMsat === null || invoice.amountMsat === 0) return refused("the invoice leaves the amount to the payer");
   if (invoice.amountMsat > LARGEST) return refused("the invoice asks for more than can be counted");
   if (invoice.expiresAt <= now) return refused("the invoice has expired");
+  const opened = (id: string): PurchaseRow =>
+    journal.open({
+      id,
+      budget: WITHDRAWALS,
+      caller: by.slice(0, 100),
+      subject: null,
+      method: "WITHDRAW",
+      origin: "lightning:",
+      host: "",
+      port: 0,
+      path: `/${invoice.paymentHash}`,
+      request_hash: invoice.paymentHash,
+      request_key: null,
+      max_msat: null,
+      credential_id: null,
+      opened_at: now,
+      due_at: now + vault.timing.openLease,
+      resume_of: null,
+    });
   const switches = vault.switches(wallet, null);
   const stopped = checkSwitches(switches === null ? null : { ...switches, budgetDisabled: false });
-  if (stopped !== null) return { ok: false, code: stopped.code, detail: stopped.detail };
-  if (vault.journal.paymentByHash(invoice.paymentHash) !== null)
+  if (stopped !== null) {
+    // A row of its own (invariant 14): the withdrawal's id stays free for when the stop has ended.
+    const denied = journal.move(opened(uuid(vault.ports.random.bytes(16))), "deny", null, stopped.code);
+    vault.receipt("denied", denied, stopped.code, { evidence: denied.caller });
+    return { ok: false, code: stopped.code, detail: stopped.detail };
+  }
+  if (journal.paymentByHash(invoice.paymentHash) !== null)
     return { ok: false, code: "payment_hash_reused", detail: "this wallet has met this invoice before" };
   const charge = vault.ports.payer.granularity === "sat" ? ceilToSat(invoice.amountMsat) : invoice.amountMsat;
-  const row = vault.journal.open({
-    id: withdrawalId,
-    budget: WITHDRAWALS,
-    caller: by.slice(0, 100),
-    subject: null,
-    method: "WITHDRAW",
-    origin: "lightning:",
-    host: "",
-    port: 0,
-    path: `/${invoice.paymentHash}`,
-    request_hash: invoice.paymentHash,
-    request_key: null,
-    max_msat: null,
-    credential_id: null,
-    opened_at: now,
-    due_at: now + vault.timing.openLease,
-    resume_of: null,
-  });
-  const reserved = vault.journal.move(
-    vault.journal.move(row, "quote", invoice.expiresAt),
+  const reserved = journal.move(
+    journal.move(opened(withdrawalId), "quote", invoice.expiresAt),
     "reserve",
     Math.min(now + vault.timing.reserveLease, invoice.expiresAt),
   );
-  vault.journal.reserve(
+  journal.reserve(
     reserved,
     {
       purchase_id: withdrawalId,
