@@ -1,4 +1,4 @@
-/** Invariant 11 under a host clock that is set back: seed 7092 of the simulation. */
+/** How long an answer may be relied on: under a host clock that is set back (seed 7092 of the simulation), and after a change it cannot know of. */
 import { expect, it } from "vitest";
 import { HandClock } from "../../test/support/hand-clock.ts";
 import { TIMING } from "./ports.ts";
@@ -22,4 +22,26 @@ it("invariant 11: a clock that is set back does not make an old answer young aga
   expect(security.current()).toBeNull();
   await security.refresh("w");
   expect(security.current()).toEqual(state);
+});
+
+it("invariant 13: an answer to a question from before a change is not relied on, however late it comes", async () => {
+  const hand = new HandClock(1_000_000);
+  const replies: ((epoch: number) => void)[] = [];
+  const asked = (): Promise<unknown> =>
+    new Promise((resolve) => replies.push((epoch) => resolve({ version: 1, globalPause: false, ownerKillSwitch: false, epoch })));
+  const security = new Security(
+    { control: { security: asked } as never, clock: { now: () => hand.now, timer: (ms) => hand.timer(ms) } },
+    TIMING,
+    () => {},
+  );
+  const early = security.refresh("w");
+  security.outdate();
+  const late = security.refresh("w");
+  expect(replies).toHaveLength(2);
+  replies[0]?.(1);
+  await early;
+  expect(security.current()).toBeNull();
+  replies[1]?.(2);
+  await late;
+  expect(security.current()).toMatchObject({ epoch: 2 });
 });

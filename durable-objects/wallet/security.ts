@@ -11,6 +11,7 @@ export class Security {
   readonly #onLearned: (now: SecurityState, before: SecurityState | null) => void;
   #known: { readonly state: SecurityState; readonly askedAt: number } | null = null;
   #asking: Promise<void> | null = null;
+  #outdated = 0;
 
   /** @param onLearned told of every answer that is taken, and of what was known before it */
   constructor(
@@ -49,20 +50,31 @@ export class Security {
     if (age < 0 || age >= this.#timing.securityLife / 2) void this.#askOnce(walletId);
   }
 
+  /** Something has changed that an answer from before cannot know: neither what is known nor what is being asked is relied on any more. */
+  outdate(): void {
+    this.#life?.cancel();
+    this.#life = null;
+    this.#asking = null;
+    this.#outdated++;
+  }
+
   #askOnce(walletId: string): Promise<void> {
-    this.#asking ??= this.#ask(walletId).finally(() => {
-      this.#asking = null;
+    if (this.#asking !== null) return this.#asking;
+    const asking: Promise<void> = this.#ask(walletId).finally(() => {
+      if (this.#asking === asking) this.#asking = null;
     });
-    return this.#asking;
+    this.#asking = asking;
+    return asking;
   }
 
   async #ask(walletId: string): Promise<void> {
+    const outdated = this.#outdated;
     const askedAt = this.#ports.clock.now();
     const life = this.#ports.clock.timer(this.#timing.securityLife);
     const timer = this.#ports.clock.timer(this.#timing.controlDeadline);
     try {
       const answer = await Promise.race([this.#ports.control.security(walletId), timer.done.then(() => null)]);
-      if (answer === null) return;
+      if (answer === null || outdated !== this.#outdated) return;
       if (this.#known !== null && answer.version < this.#known.state.version) return;
       const before = this.#known?.state ?? null;
       this.#known = { state: answer, askedAt };

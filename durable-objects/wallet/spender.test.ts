@@ -63,6 +63,14 @@ describe("a change of the spender", () => {
     expect(vault.sent).toEqual([]);
   });
 
+  it("invariant 13: is felt by the object it leaves behind at once, whatever that has just heard of the switches", async () => {
+    const vault = await rig();
+    await vault.buy();
+    expect(await vault.core.moveSpender({ epoch: 2, backend: "spark-wasm", spender: null })).toMatchObject({ ok: true });
+    expect((await vault.buy()).answer).toMatchObject({ kind: "refused", code: "spender_superseded" });
+    expect(vault.sent.map(({ epoch }) => epoch)).toEqual([1]);
+  });
+
   it.each(["reserved", "paying", "payment_unknown"])(
     "invariant 13: is refused while a row is %s, and nothing has changed",
     async (state) => {
