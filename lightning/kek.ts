@@ -24,4 +24,7 @@ export interface KeyRing {
 export type SpenderKek = Pick<Kek, "version" | "wrap">;
 
 /** Is it wrapped for somebody else? Then no rotation of ours concerns it. */
-export const isForeign = (version: string): boolean => version.includes("/");
+export const isForeign = (version: string): boolean => holderOf(version) !== null;
+
+/** The spender whose key this version is; null: this deployment's own. */
+export const holderOf = (version: string): string | null => (version.includes("/") ? version.slice(0, version.indexOf("/")) : null);

@@ -33,7 +33,7 @@ export interface WalletCustodyView {
 
 /** Another spender takes over, or this one is confirmed under a new epoch. */
 export interface SpenderMove {
-  /** The epoch afterwards: exactly one more than now, or the very same request again. */
+  /** The epoch afterwards: exactly one more than now, or the very same request again; never one that a fence has set. */
   readonly epoch: number;
   readonly backend: Backend;
   /** Whose key-encryption key shall wrap the data key from now on, alone: `executor`, or null for this deployment's own. */

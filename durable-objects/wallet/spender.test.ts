@@ -122,6 +122,30 @@ describe("a change of the spender", () => {
     },
   );
 
+  it("invariant 13: never takes an epoch that a fence has set: that is another deployment's, whose orders it would stand beside", async () => {
+    const vault = await rig();
+    await vault.control.fenceSpender(WALLET_ID, 2);
+    const move = { backend: "http-executor", spender: null } as const;
+    expect(await vault.core.moveSpender({ ...move, epoch: 2 })).toMatchObject({ ok: false, code: "already_exists" });
+    later(vault);
+    expect((await vault.buy()).answer).toMatchObject({ kind: "refused", code: "spender_superseded" });
+    expect([vault.sent, stateOf(vault)]).toEqual([[], { state: "active", because: null }]);
+    // To take the wallet back is to be later than whoever has it.
+    expect(await vault.core.moveSpender({ ...move, epoch: 3 })).toMatchObject({ ok: true, value: { epoch: 3 } });
+    expect((await vault.buy()).answer.kind).toBe("credential");
+  });
+
+  it("sent again after it was done changes nothing; for another spender it is not the same request, and is refused", async () => {
+    const vault = await rig();
+    vault.env["SPENDER_KEK_EXECUTOR_V1"] = kekText(9);
+    vault.boot();
+    const move = { epoch: 2, backend: "http-executor", spender: null } as const;
+    for (let n = 0; n < 2; n++) expect(await vault.core.moveSpender(move)).toMatchObject({ ok: true, value: { epoch: 2 } });
+    expect(await vault.core.moveSpender({ ...move, spender: "executor" })).toMatchObject({ ok: false, code: "already_exists" });
+    expect(await vault.control.envelope(WALLET_ID)).toMatchObject({ kekVersion: "v1" });
+    await vault.check();
+  });
+
   it("leaves a wallet that an operator has stopped stopped", async () => {
     const vault = await rig();
     await vault.core.disable();

@@ -4,6 +4,7 @@
  * An object never catches up by itself, or an old deployment on the same control plane would follow the new one's epoch.
  */
 import type { WalletRecord } from "../../lightning/control-plane.ts";
+import { holderOf } from "../../lightning/kek.ts";
 import type { Result } from "../../lightning/wallet-admin.ts";
 import type { SpenderMove, WalletCustodyView } from "../../lightning/wallet-custody.ts";
 import type { PurchaseRow } from "./journal.ts";
@@ -36,6 +37,8 @@ export async function moveSpender(vault: Vault, move: SpenderMove): Promise<Resu
   const wallet = vault.wallet();
   if (wallet === null) return { ok: false, code: "not_found", detail: "no such wallet" };
   if (ports === undefined) return { ok: false, code: "not_supported", detail: "there is nothing here that could wrap a key" };
+  // A move that began here and whose answer was lost; read before this request leaves the same mark.
+  const begun = wallet.state === "paused" && wallet.paused_because === MOVING;
   const open = vault.transact(() => {
     const rows = vault.journal.openPayments();
     // From here on nothing can be reserved until the epoch has changed, or somebody gives up and enables the wallet.
@@ -44,7 +47,7 @@ export async function moveSpender(vault: Vault, move: SpenderMove): Promise<Resu
   });
   if (open > 0) return { ok: false, code: "payment_pending", detail: `${open} payments are open: the spender changes only when none is` };
   vault.forgetPayer();
-  const moved = await change(vault, move);
+  const moved = await change(vault, move, begun);
   // What was known of the epoch is from before: relied on, it would let an object that is left behind pay for another 5 s.
   vault.security.outdate();
   // Once more: whoever asked for the balance meanwhile had it opened with the old envelope.
@@ -57,8 +60,11 @@ export async function moveSpender(vault: Vault, move: SpenderMove): Promise<Resu
   return vault.transact(() => adopt(vault, moved.value));
 }
 
-/** Through the control plane alone. Asked again after a lost answer, it finds the epoch already there. */
-async function change(vault: Vault, move: SpenderMove): Promise<Result<WalletRecord>> {
+/**
+ * Through the control plane alone. Asked again after a lost answer, it finds the epoch already there. One that came there in another way is a
+ * fence: it belongs to the deployment that has the wallet now, and whoever took it here would spend beside that one, unnoticed by its payer.
+ */
+async function change(vault: Vault, move: SpenderMove, begun: boolean): Promise<Result<WalletRecord>> {
   const ports = vault.ports.custody;
   const wallet = vault.wallet();
   if (ports === undefined || wallet === null) return { ok: false, code: "not_found", detail: "no such wallet" };
@@ -71,7 +77,8 @@ async function change(vault: Vault, move: SpenderMove): Promise<Result<WalletRec
   const envelope = await asked(vault, () => ports.envelope(wallet.wallet_id));
   if (record === UNANSWERED || envelope === UNANSWERED) return unanswered;
   if (record === null || envelope === null) return { ok: false, code: "not_found", detail: "the control plane does not know this wallet" };
-  if (record.epoch === move.epoch && record.backend === move.backend) return { ok: true, value: record };
+  const same = record.epoch === move.epoch && record.backend === move.backend && holderOf(envelope.kekVersion) === move.spender;
+  if (same && (begun || wallet.epoch === record.epoch || record.backend !== vault.ports.payer.backend)) return { ok: true, value: record };
   if (record.epoch !== move.epoch - 1)
     return {
       ok: false,

@@ -184,7 +184,10 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
       rewrap: async (envelope) => later("rewrap", () => ({ ok: true as const, value: { ...envelope } })),
       reencrypt: async (envelope) => later("reencrypt", () => ({ ok: true as const, value: { ...envelope } })),
       wrapFor: async (envelope, _binding, spender) =>
-        later("wrap for another", () => ({ ok: true as const, value: { ...envelope, kekVersion: spender ?? envelope.kekVersion } })),
+        later("wrap for another", () => ({
+          ok: true as const,
+          value: { ...envelope, kekVersion: spender === null ? "v1" : `${spender}/v1` },
+        })),
       record: () => remote("record", () => ({ ...RECORD, epoch: control.state.epoch })),
       envelope: () => remote("envelope", () => control.envelope),
       putEnvelope: (next, expected) =>
