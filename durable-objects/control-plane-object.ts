@@ -48,9 +48,9 @@ export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implement
       migrate(sql, OWNER_MIGRATIONS, now());
       // A stub may be broken after an error, so each call takes a fresh one.
       const global = {
-        read: async (): Promise<GlobalState> => env.CONTROL_PLANE.getByName(GLOBAL_NAME).readGlobalPause(),
-        set: async (active: boolean, by: string): Promise<GlobalState> =>
-          env.CONTROL_PLANE.getByName(GLOBAL_NAME).writeGlobalPause(active, by),
+        read: async (seen: GlobalState): Promise<GlobalState> => env.CONTROL_PLANE.getByName(GLOBAL_NAME).readGlobalPause(seen),
+        set: async (active: boolean, by: string, seen: GlobalState): Promise<GlobalState> =>
+          env.CONTROL_PLANE.getByName(GLOBAL_NAME).writeGlobalPause(active, by, seen),
         register: async (owner: string): Promise<void> => env.CONTROL_PLANE.getByName(GLOBAL_NAME).registerOwner(owner),
       };
       this.#part = { kind: "owner", core: new OwnerControlPlane(name.slice(OWNER_PREFIX.length), { sql, now, global }) };
@@ -61,12 +61,13 @@ export class ControlPlaneObject extends DurableObject<ControlPlaneEnv> implement
 
   // The global object's own calls: for the owners' objects, and the last one for the Worker's cron.
 
-  async readGlobalPause(): Promise<GlobalState> {
-    return this.#global().pause.read();
+  /** `seen` is absent where the owner's object is of an earlier release. */
+  async readGlobalPause(seen: GlobalState | null = null): Promise<GlobalState> {
+    return this.#global().pause.read(seen);
   }
 
-  async writeGlobalPause(active: boolean, by: string): Promise<GlobalState> {
-    return this.#global().pause.set(active, by);
+  async writeGlobalPause(active: boolean, by: string, seen: GlobalState | null = null): Promise<GlobalState> {
+    return this.#global().pause.set(active, by, seen);
   }
 
   async registerOwner(owner: string): Promise<void> {

@@ -27,8 +27,8 @@ function makeOwner(
 }
 
 const near = (pause: GlobalPause): GlobalPausePort => ({
-  read: async () => pause.read(),
-  set: async (active, by) => pause.set(active, by),
+  read: async (seen) => pause.read(seen),
+  set: async (active, by, seen) => pause.set(active, by, seen),
 });
 
 const shared = near(makeGlobal());
@@ -45,7 +45,7 @@ describe("the owner's core", () => {
     const pause = near(makeGlobal());
     const { control } = makeOwner("ada", {
       set: pause.set,
-      read: async () => (away ? Promise.reject(new Error("the network is gone")) : pause.read()),
+      read: async (seen) => (away ? Promise.reject(new Error("the network is gone")) : pause.read(seen)),
     });
     await control.createWallet(walletRecord("ada", "w1"), walletEnvelope("ada", "w1"));
     const failures = await Promise.all(
@@ -91,6 +91,42 @@ describe("the owner's core", () => {
       { version: 8, globalPause: true, ownerKillSwitch: true },
       { version: 8, globalPause: true, ownerKillSwitch: true },
     ]);
+  });
+
+  describe("invariant 11: where the global object was restored to an earlier instant", () => {
+    /** Two owners who have seen the pause go on and off (and bob, on again), and then a global object that knows of none of it. */
+    const restored = async (bobSeesIt: boolean) => {
+      let global = makeGlobal();
+      const port: GlobalPausePort = {
+        read: async (seen) => global.read(seen),
+        set: async (active, by, seen) => global.set(active, by, seen),
+      };
+      const [ada, bob] = [makeOwner("ada", port).control, makeOwner("bob", port).control];
+      for (const active of [true, false]) await ada.setGlobalPause(active, "operator");
+      await bob.setGlobalPause(bobSeesIt, "operator");
+      global = makeGlobal();
+      return { ada, bob };
+    };
+
+    it("a pause that is set now bites, for every owner, and ends when somebody ends it", async () => {
+      const { ada, bob } = await restored(false);
+      const calm = await bob.switches();
+      expect(calm.globalPause).toBe(false);
+      const paused = await ada.setGlobalPause(true, "operator");
+      expect(paused).toMatchObject({ globalPause: true });
+      expect(await bob.switches()).toMatchObject({ globalPause: true });
+      expect((await bob.switches()).version).toBeGreaterThan(calm.version);
+      const over = await ada.setGlobalPause(false, "operator");
+      expect([over.globalPause, over.version > paused.version, (await bob.switches()).globalPause]).toEqual([false, true, false]);
+    });
+
+    it("a pause that one owner remembers holds, and is everybody's again once that one has asked", async () => {
+      const { ada, bob } = await restored(true);
+      expect(await bob.switches()).toMatchObject({ globalPause: true });
+      expect(await ada.switches()).toMatchObject({ globalPause: true });
+      await ada.setGlobalPause(false, "operator");
+      expect([await ada.switches(), await bob.switches()].map(({ globalPause }) => globalPause)).toEqual([false, false]);
+    });
   });
 
   it("each change of a switch is kept with who made it and when", async () => {

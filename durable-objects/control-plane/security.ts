@@ -31,12 +31,12 @@ export class Security {
 
   /** Rejects when the global object cannot be asked: callers fail closed. @param epoch of the wallet in question, read in the answering block */
   async read(epoch: () => number): Promise<SecurityState> {
-    const global = await this.#global.read();
+    const global = await this.#global.read(this.#seen());
     return this.#answer(global, epoch);
   }
 
   async setGlobalPause(active: boolean, by: string): Promise<SecurityState> {
-    const global = await this.#global.set(active, by);
+    const global = await this.#global.set(active, by, this.#seen());
     return this.#answer(global, () => 0);
   }
 
@@ -74,6 +74,11 @@ export class Security {
       ownerKillSwitch: row.kill_switch === 1,
       epoch: epoch(),
     };
+  }
+
+  #seen(): GlobalState {
+    const { seen_global_version: version, seen_global_pause: pause } = this.#row();
+    return { version, active: pause === 1 };
   }
 
   #row(): Row {
