@@ -184,6 +184,19 @@ describe("rotation", () => {
     expect(await open(two, vectors.ENVELOPE)).toEqual({ ok: true, value: vectors.MNEMONIC });
   });
 
+  it("of the key-encryption key gives out nothing that it could not open again", async () => {
+    const { keks } = await ports();
+    for (const wrap of [
+      async () => new Uint8Array(60),
+      (_key: Uint8Array, aad: Uint8Array) => keks.current.wrap(new Uint8Array(32), aad),
+      (key: Uint8Array) => keks.current.wrap(key, new Uint8Array()),
+    ])
+      expect(await rewrapEnvelope(keks, { version: "v2", wrap }, vectors.ENVELOPE, vectors.BINDING)).toMatchObject({
+        ok: false,
+        code: "envelope_unopenable",
+      });
+  });
+
   it("of the data key encrypts the words anew, as the fixed vector says, and keeps what is known of the backup", async () => {
     expect(await reencryptEnvelope(await ports(), vectors.ENVELOPE, vectors.BINDING)).toEqual({ ok: true, value: vectors.REENCRYPTED });
     for (const cipher of [nodeCipher, nobleCipher])

@@ -101,6 +101,7 @@ export async function openEnvelope<T>(
 
 /**
  * Rotation of the key-encryption key, and the move to another spender: the same data key, wrapped by `to` alone. The ciphertext stays as it is.
+ * Where `to` is our own it is read back, since it is to replace the only copy; of another spender's we can only hope.
  * Nobody but the holder of `to` can open what this returns, so the caller keeps the old envelope until the new one is stored.
  */
 export async function rewrapEnvelope(
@@ -112,7 +113,15 @@ export async function rewrapEnvelope(
   const dataKey = await unwrapDataKey(keks, envelope, binding);
   if (!dataKey.ok) return dataKey;
   try {
-    const wrapped = await to.wrap(dataKey.value, dataKeyBinding(binding, to.version));
+    const aad = dataKeyBinding(binding, to.version);
+    const wrapped = await to.wrap(dataKey.value, aad);
+    const ours = keks.find(to.version);
+    if (ours !== null) {
+      const again = await ours.unwrap(wrapped, aad);
+      const same = again !== null && equalBytes(again, dataKey.value);
+      again?.fill(0);
+      if (!same) return unopenable("its data key was wrapped and does not unwrap");
+    }
     return { ok: true, value: { ...envelope, kekVersion: to.version, wrappedDataKey: base64.encode(wrapped) } };
   } finally {
     dataKey.value.fill(0);
