@@ -2,6 +2,7 @@
 import { afterEach, expect, it } from "vitest";
 import { CustodyRig } from "../../test/support/custody-rig.ts";
 import { checkRigs, ORIGIN, WalletRig } from "../../test/support/wallet-rig.ts";
+import { WalletCore } from "./core.ts";
 import { TIMING } from "./ports.ts";
 
 let rig: CustodyRig | null = null;
@@ -53,4 +54,31 @@ it("invariant 11: keys that `disableNow` took from memory while the control plan
   await wallet.advance(TIMING.controlDeadline);
   // What was bought for this scope is still good, and needs no new money: it is handed out.
   expect(await answer).toMatchObject({ kind: "credential", credential: { status: "cached" } });
+});
+
+it("invariant 11: what is paid is handed out to a caller who waited for his turn while `disableNow` took the keys from memory", async () => {
+  rig = await CustodyRig.make();
+  const { path } = await rig.buy();
+  const { promise: turn, resolve: endTurn } = Promise.withResolvers<void>();
+  const ports = rig.ports();
+  const core = new WalletCore({ ...ports, clock: { ...ports.clock, turn: () => turn } });
+  const ask = (): Promise<unknown> =>
+    core.open({
+      purchaseId: crypto.randomUUID(),
+      auth: { kind: "binding", budget: "agents" },
+      method: "GET",
+      url: `https://seller.example${path}`,
+      bodySha256: null,
+      idempotencyKey: null,
+      maxMsat: null,
+      subject: null,
+      waitMs: 0,
+    });
+  // The first passes at once, the second waits for the end of that turn.
+  await ask();
+  const waited = ask();
+  await rig.quiet();
+  await core.disableNow();
+  endTurn();
+  expect(await waited).toMatchObject({ kind: "fetch", credential: { status: "cached" } });
 });

@@ -16,6 +16,8 @@ export async function open(vault: Vault, request: OpenRequest): Promise<OpenAnsw
   // Without the record key nothing can be sealed, so nothing may be begun (invariant 10). A wallet that is not there is nobody's.
   if (notReady !== null) return refusal(request.purchaseId, notReady === "not_found" ? "unauthorized" : notReady);
   await vault.turnstile.pass();
+  // "Disable now" may have taken the keys from memory in the turn that was waited for; what is paid is handed out all the same.
+  if ((await vault.ready()) !== null) return refusal(request.purchaseId, "envelope_unopenable");
   const step = vault.transact(() => openBlock(vault, request));
   if (step.kind !== "follow") return step;
   const answer = await follow(vault, step, request.waitMs);
