@@ -79,6 +79,7 @@ describe("the alarm", () => {
     await rig.alarm();
     expect([rig.sql.alarm, rig.state(id)]).toEqual([rig.now + 5000, "paying"]);
     rig.onLookup = () => Promise.reject(new Error("connection refused"));
+    await rig.advance(5000);
     await rig.alarm();
     expect(rig.state(id)).toBe("payment_unknown");
     expect(rig.sql.alarm).not.toBeNull();
@@ -140,6 +141,29 @@ describe("the alarm", () => {
     const fired = await rig.runAlarms(10_000, 20);
     expect(ids.filter((id) => rig.state(id) !== "abandoned")).toEqual([]);
     expect([fired, rig.sql.alarm]).toEqual([7, null]);
+  });
+
+  it("invariant 4: rows that fail at every visit, more than a batch of them, keep nobody else from its turn", async () => {
+    const rig = await WalletRig.make();
+    const failing = new Set<string>();
+    for (let n = 0; n < 20; n++) {
+      const offer = rig.offer({ service: `s${n}` });
+      failing.add(offer.paymentHash);
+      await rig.begin(offer, { url: `${ORIGIN}/s${n}`, waitMs: 0 });
+      await rig.sent.at(-1)?.lose();
+    }
+    rig.onLookup = (operation) => {
+      if (failing.has(operation.paymentHash)) throw new Error("this one always fails");
+      return Promise.resolve({ kind: "never_seen" });
+    };
+    const { id } = await rig.begin(rig.offer({ service: "last" }), { url: `${ORIGIN}/last`, waitMs: 0 });
+    await rig.sent.at(-1)?.lose();
+    const opened = rig.newId();
+    await rig.open(opened, { url: `${ORIGIN}/opened` });
+    const fired = await rig.runAlarms(TIMING.openLease + 30_000, 200);
+    expect([rig.state(id), rig.state(opened)]).toEqual(["failed", "abandoned"]);
+    // Each of the others is tried every five seconds, and no more often.
+    expect(fired).toBeLessThan(120);
   });
 
   it("keeps its pace when something cannot be done: a fault is not tried again at once", async () => {

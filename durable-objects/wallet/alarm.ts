@@ -49,18 +49,32 @@ export async function alarm(vault: Vault): Promise<void> {
   }
 }
 
-/** @returns false when it could not be done now */
+/** @returns false when it could not be done now, and could not be put off either */
 async function visit(vault: Vault, row: PurchaseRow): Promise<boolean> {
   let done = true;
   try {
     if (row.state === "paying" || row.state === "payment_unknown") await ask(vault, row);
     else vault.transact(() => leaseEnded(vault, row.id));
   } catch (error) {
-    done = false;
     vault.ports.log("visit_failed", { purchaseId: row.id, error: error instanceof Error ? error.name : "unknown" });
+    done = putOff(vault, row.id);
   }
   vault.flights.notify(row.id);
   return done;
+}
+
+/** Behind all others: the oldest instants come first, and a batch full of rows that always fail would be the only one ever taken. */
+function putOff(vault: Vault, purchaseId: string): boolean {
+  try {
+    vault.transact(() => {
+      const row = vault.journal.purchase(purchaseId);
+      const now = vault.clock.now();
+      if (row !== null && row.due_at !== null && row.due_at <= now) vault.journal.postpone(row, now + AFTER_FAULT);
+    });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function ask(vault: Vault, row: PurchaseRow): Promise<void> {
