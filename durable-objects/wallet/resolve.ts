@@ -40,7 +40,7 @@ export async function resolve(
       return { ok: true, value: null };
     }
     if (preimage !== null) {
-      if (openSecret(vault, payment) === null)
+      if (payment.kind === "purchase" && openSecret(vault, payment) === null)
         return no("envelope_unopenable", "this payment's token cannot be opened: without it only `failed`, or `paid` without the preimage");
       settleBlock(
         vault,

@@ -143,6 +143,8 @@ export function settleBlock(vault: Vault, purchaseId: string, outcome: PaymentOu
       return settled(vault, row, payment, outcome.preimage, outcome.feeMsat);
     }
     case "failed":
+      // A proof outlives every later word.
+      if (row.state === "payment_unknown" && row.code === "envelope_unopenable") return loseSight(vault, row, row.code);
       if (row.state === "paying" || row.state === "payment_unknown") release(vault, row, "fail", outcome.code);
       return;
     case "never_seen":
@@ -169,16 +171,22 @@ function backoff(vault: Vault, row: PurchaseRow): number {
   return vault.clock.now() + Math.min(vault.timing.retryFirst * 2 ** Math.min(row.tries, 20), vault.timing.retryMost);
 }
 
+const NOTHING_BOUGHT = { scheme: "", token: "" };
+
 /** Proven. Accepted in every state: what was released before is booked as a late settlement, and the wallet is paused. */
 function settled(vault: Vault, row: PurchaseRow, payment: PaymentRow, preimage: string, feeMsat: Msat): void {
   if (payment.state === "settled") return;
   const late = payment.state === "released";
   const now = vault.clock.now();
-  const secret = openSecret(vault, payment);
-  if (secret === null)
+  // A withdrawal buys no token: nothing of it has to be read.
+  const secret = payment.kind === "withdrawal" ? NOTHING_BOUGHT : openSecret(vault, payment);
+  if (secret === null) {
+    // Without its token there would be no credential. It waits in sight of an operator until the key is back, or for his word.
+    if (!late) return loseSight(vault, row, "envelope_unopenable");
     throw new Error(
       payment.sealed.length === 0 ? "the token has been forgotten: it settled a month late" : "the sealed payment cannot be opened",
     );
+  }
   const { scheme, token } = secret;
   const paid = vault.journal.move(row, "settle", now + vault.timing.paidLease);
   vault.journal.settle(paid, feeMsat);
