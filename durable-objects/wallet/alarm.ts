@@ -7,7 +7,7 @@ import { inTime } from "./in-time.ts";
 import { maintain } from "./maintain.ts";
 import { isOurs } from "./order.ts";
 import { resume } from "./resume.ts";
-import { isNever, within, release, settleBlock } from "./send.ts";
+import { isNever, within, release, saidSettled, settleBlock } from "./send.ts";
 import { reseal } from "./reseal.ts";
 import { retain } from "./retain.ts";
 import { unfulfilled } from "./deliver.ts";
@@ -100,9 +100,15 @@ async function ask(vault: Vault, row: PurchaseRow): Promise<void> {
     : { kind: "unknown", reason: "another_backend" };
   // Our own call may still bring the order: then there is nothing to fence off.
   const early = heard.kind === "never_seen" && !isNever(vault, payment, heard, asked) && !vault.flights.isCalling(row.id);
-  const outcome = early && (await isFenced(vault, operation)) ? NEVER_SENT : heard;
+  const fenced = early && (await isFenced(vault, operation));
   await vault.ready();
-  vault.transact(() => settleBlock(vault, row.id, outcome, asked));
+  const outcome = vault.transact(() => {
+    const now = vault.journal.purchase(row.id);
+    // A fence keeps orders out that have not arrived; one that was said to be settled had.
+    const word = fenced && (now === null || !saidSettled(now)) ? NEVER_SENT : heard;
+    settleBlock(vault, row.id, word, asked);
+    return word;
+  });
   if (outcome.kind === "pending" && outcome.resumable === true) void resume(vault, row.id);
 }
 

@@ -144,11 +144,12 @@ export function settleBlock(vault: Vault, purchaseId: string, outcome: PaymentOu
     }
     case "failed":
       // A proof outlives every later word.
-      if (row.state === "payment_unknown" && row.code === "envelope_unopenable") return loseSight(vault, row, row.code);
+      if (row.state === "payment_unknown" && row.code === "envelope_unopenable") return loseSight(vault, row, "payment_unknown");
       if (row.state === "paying" || row.state === "payment_unknown") release(vault, row, "fail", outcome.code);
       return;
     case "never_seen":
       if (!isOpenPayment(row.state) || row.state === "reserved") return;
+      if (saidSettled(row)) return loseSight(vault, row, "payment_unknown");
       if (isNever(vault, payment, outcome, asked)) return release(vault, row, "fail", "payment_failed");
       return loseSight(vault, row, "payment_unknown");
     case "pending":
@@ -160,9 +161,18 @@ export function settleBlock(vault: Vault, purchaseId: string, outcome: PaymentOu
   }
 }
 
-/** The amount stays counted as spent; the alarm asks again. */
-function loseSight(vault: Vault, row: PurchaseRow, code: Code): void {
+/**
+ * The payer has said once that the money is gone, and only the proof is wanting. A payer that has forgotten it since (restored, replaced)
+ * cannot take that back by "never seen": it counts as spent until there is the proof, a definite failure or an operator's word.
+ */
+export function saidSettled({ state, code }: PurchaseRow): boolean {
+  return state === "payment_unknown" && (code === "preimage_mismatch" || code === "preimage_unavailable" || code === "envelope_unopenable");
+}
+
+/** The amount stays counted as spent; the alarm asks again. What was heard of a settlement is not forgotten for a mere silence. */
+function loseSight(vault: Vault, row: PurchaseRow, heard: Code): void {
   if (row.state !== "paying" && row.state !== "payment_unknown") return;
+  const code = heard === "payment_unknown" && row.code !== null && saidSettled(row) ? row.code : heard;
   const lost = vault.journal.move(row, "lose_sight", backoff(vault, row), code);
   if (row.state === "paying" || row.code !== code) vault.receipt("unknown", lost, code, { payment: vault.journal.payment(row.id) });
 }
