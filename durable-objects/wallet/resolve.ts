@@ -1,11 +1,10 @@
 /** An operator's last word on what nobody else can end: a payment whose outcome no payer can tell, a seller who will not deliver. */
 import type { Msat } from "../../lightning/msat.ts";
-import { isOpenPayment } from "../../lightning/purchase.ts";
 import type { Result } from "../../lightning/wallet-admin.ts";
 import type { PurchaseView } from "../../lightning/wallet-api.ts";
 import { purchase } from "./admin.ts";
 import { openSecret } from "./payment-secret.ts";
-import { release, settleBlock } from "./send.ts";
+import { isProof, release, settleBlock } from "./send.ts";
 import type { Vault } from "./vault.ts";
 
 const no = (code: "not_found" | "invalid_request" | "envelope_unopenable" | "already_exists", detail: string): Result<never> => ({
@@ -40,6 +39,9 @@ export async function resolve(
       return { ok: true, value: null };
     }
     if (preimage !== null) {
+      const proof = preimage.toLowerCase();
+      // An operator's slip is nobody's proof and nobody's lie: it leaves no trace.
+      if (!isProof(proof, payment.payment_hash)) return no("invalid_request", "preimage: it does not hash to this payment's hash");
       if (payment.kind === "purchase" && openSecret(vault, payment) === null)
         return no("envelope_unopenable", "this payment's token cannot be opened: without it only `failed`, or `paid` without the preimage");
       settleBlock(
@@ -47,15 +49,13 @@ export async function resolve(
         purchaseId,
         {
           kind: "settled",
-          preimage: preimage.toLowerCase(),
+          preimage: proof,
           feeMsat: payment.reserve_msat as Msat,
           settledAt: vault.clock.now(),
           reference: "operator",
         },
         vault.clock.now(),
       );
-      if (isOpenPayment(vault.journal.purchase(purchaseId)?.state ?? "failed"))
-        return no("invalid_request", "preimage: it does not hash to this payment's hash");
     } else settleWithoutProof(vault, purchaseId);
     const after = vault.journal.purchase(purchaseId);
     if (after !== null)

@@ -130,6 +130,11 @@ export function isNever(
   return payment.deadline !== null && looked >= payment.deadline + vault.timing.grace;
 }
 
+/** Invariant 5. */
+export function isProof(preimage: string, paymentHash: string): boolean {
+  return /^[0-9a-f]{64}$/u.test(preimage) && bytesToHex(sha256(hexToBytes(preimage))) === paymentHash;
+}
+
 /** Block three. `asked`: when the question left; "never seen" is only final if that was after the order could still be accepted. */
 export function settleBlock(vault: Vault, purchaseId: string, outcome: PaymentOutcome, asked: number): void {
   const row = vault.journal.purchase(purchaseId);
@@ -138,8 +143,7 @@ export function settleBlock(vault: Vault, purchaseId: string, outcome: PaymentOu
   switch (outcome.kind) {
     case "settled": {
       if (outcome.preimage === null) return loseSight(vault, row, "preimage_unavailable");
-      if (!/^[0-9a-f]{64}$/u.test(outcome.preimage) || bytesToHex(sha256(hexToBytes(outcome.preimage))) !== payment.payment_hash)
-        return loseSight(vault, row, "preimage_mismatch");
+      if (!isProof(outcome.preimage, payment.payment_hash)) return loseSight(vault, row, "preimage_mismatch");
       return settled(vault, row, payment, outcome.preimage, outcome.feeMsat);
     }
     case "failed":

@@ -140,8 +140,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "the preimage is taken on trust",
     invariant: 5,
     file: wallet("send.ts"),
-    find: "!/^[0-9a-f]{64}$/u.test(outcome.preimage) || bytesToHex(sha256(hexToBytes(outcome.preimage))) !== payment.payment_hash",
-    replace: "!/^[0-9a-f]{64}$/u.test(outcome.preimage)",
+    find: "/^[0-9a-f]{64}$/u.test(preimage) && bytesToHex(sha256(hexToBytes(preimage))) === paymentHash",
+    replace: '/^[0-9a-f]{64}$/u.test(preimage) && paymentHash !== ""',
   },
   {
     name: "the credential is stored a moment after the payment",
