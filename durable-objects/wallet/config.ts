@@ -49,6 +49,9 @@ interface AgentKeyRow {
   readonly revoked_at: number | null;
 }
 
+/** Why the wallet is paused while its spender changes; it outlives a crash in between, and the same request again ends it. */
+export const MOVING = "spender_moving";
+
 const NO_KEY = "0".repeat(64);
 
 export class Config {
@@ -184,10 +187,11 @@ export class Config {
     this.#write("UPDATE wallet SET epoch = MAX(epoch, ?), backend = ? WHERE only = 1", epoch, backend);
   }
 
-  /** Money moved in a way that a person must look at. A disabled wallet stays disabled. */
+  /** Money moved in a way that a person must look at. A disabled wallet stays disabled. The first reason stands, unless it would end by itself. */
   pause(because: string): void {
     this.#write(
-      "UPDATE wallet SET state = 'paused', paused_because = COALESCE(paused_because, ?) WHERE only = 1 AND state <> 'disabled'",
+      "UPDATE wallet SET state = 'paused', paused_because = COALESCE(NULLIF(paused_because, ?), ?) WHERE only = 1 AND state <> 'disabled'",
+      MOVING,
       because,
     );
   }

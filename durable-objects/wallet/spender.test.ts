@@ -146,6 +146,22 @@ describe("a change of the spender", () => {
     await vault.check();
   });
 
+  it("invariant 4: money that settles late meanwhile leaves the wallet paused for it, when the move is over", async () => {
+    const vault = await rig();
+    vault.hold = true;
+    const { id, challenge } = await vault.begin();
+    void vault.core.pay({ purchaseId: id, auth: { kind: "binding", budget: "agents" }, challenge, refusedCredentialId: null, waitMs: 0 });
+    await vi.waitFor(() => expect(vault.waiting.length).toBe(1), { timeout: 20_000 });
+    // Lost from sight, and called failed by an operator who was wrong: its answer is still on its way.
+    vault.sql.rows("UPDATE purchase SET state = 'payment_unknown', code = 'payment_unknown' WHERE id = ?", id);
+    expect(await vault.core.resolve(id, "failed", "not in the node's books", null)).toMatchObject({ ok: true });
+    const moving = vault.core.moveSpender({ epoch: 2, backend: "http-executor", spender: null });
+    expect(stateOf(vault)).toEqual({ state: "paused", because: "spender_moving" });
+    vault.waiting[0]?.();
+    expect(await moving).toMatchObject({ ok: true, value: { epoch: 2 } });
+    expect([vault.state(id), stateOf(vault)]).toEqual(["paid", { state: "paused", because: "late_settlement" }]);
+  });
+
   it("leaves a wallet that an operator has stopped stopped", async () => {
     const vault = await rig();
     await vault.core.disable();

@@ -7,14 +7,12 @@ import type { WalletRecord } from "../../lightning/control-plane.ts";
 import { holderOf } from "../../lightning/kek.ts";
 import type { Result } from "../../lightning/wallet-admin.ts";
 import type { SpenderMove, WalletCustodyView } from "../../lightning/wallet-custody.ts";
+import { MOVING } from "./config.ts";
 import type { PurchaseRow } from "./journal.ts";
 import { maintainSoon } from "./maintain.ts";
 import { UNANSWERED, asked, bindingOf, custody } from "./rotate.ts";
 import { release } from "./send.ts";
 import type { Vault } from "./vault.ts";
-
-/** Why the wallet is paused while its spender changes; it outlives a crash in between, and the same request again ends it. */
-const MOVING = "spender_moving";
 
 /** Nothing new is paid, what is reserved is called off, and the open keys are gone from memory when this returns. */
 export function disableNow(vault: Vault): Result<{ readonly cancelled: number }> {
