@@ -137,6 +137,8 @@ ALTER TABLE reseal ADD COLUMN spark_after INTEGER NOT NULL DEFAULT 0;
   {
     version: 5,
     name: "what is owed, by origin",
+    // An index: what wrote without it goes on without it.
+    readableBy: 4,
     script: "CREATE INDEX purchase_owed ON purchase (origin) WHERE state = 'paid_unfulfilled';",
   },
 ];
