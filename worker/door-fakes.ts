@@ -92,6 +92,7 @@ export function fakeDoor(answers: Answers = {}, env: ConfigSource = {}): FakeDoo
     switches: () => ({ version: 1, globalPause: false, ownerKillSwitch: false, epoch: 0 }),
     ownStatus: () => ({ ok: true, value: { walletId: WALLET, payer: PAYER } }),
     balance: () => ({ ok: true, value: PAYER }),
+    receipts: () => ({ ok: true, value: { receipts: [], next: null } }),
     approvals: () => ({ ok: true, value: [APPROVAL] }),
     approval: () => ({ ok: true, value: APPROVAL }),
     decideApproval: () => ({ ok: true, value: APPROVAL }),

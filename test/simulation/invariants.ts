@@ -140,16 +140,20 @@ export class Books {
     if (paid !== undefined) throw this.#broken("invariant 2: a request that has paid pays again");
     // Bought before for this very scope, still good, and never turned away: there is no reason to buy again.
     if (!once)
-      for (const other of sharing) if (other.id !== row.id && other.payment_state === "settled") this.#stillGood(other, row, minted.scope);
+      for (const other of sharing)
+        if (other.id !== row.id && other.payment_state === "settled")
+          this.#stillGood(other, row, minted.scope, new URL(request.url).pathname);
   }
 
-  #stillGood(other: Paying, row: Paying, scope: string): void {
+  #stillGood(other: Paying, row: Paying, scope: string, pathname: string): void {
     const before = this.#world.seller.byHash.get(other.payment_hash);
     // Turned away after it had served: the seller's right, and the wallet may buy anew. Turned away without ever serving: never, unless written off.
     if (
       before === undefined ||
       before.scope !== scope ||
       (before.refused && before.served > 0) ||
+      // Turned away on this very path, where it never served: the seller's next challenge there is a new quote.
+      before.strayed.has(pathname) ||
       // Its owner has given it up, whatever a delivery that was told late made of its state afterwards.
       (other.receipts ?? "").split(",").includes("written_off") ||
       other.credential === null

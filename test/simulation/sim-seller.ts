@@ -25,6 +25,8 @@ export interface Token {
   readonly opaque: boolean;
   /** The seller turned it away although it was good. */
   refused: boolean;
+  /** Paths where it was shown and is not for: the seller's repeated challenges name a token of another path. */
+  readonly strayed: Set<string>;
   served: number;
 }
 
@@ -45,19 +47,21 @@ export class SimSeller {
     const { origin, pathname } = new URL(url);
     if (pathname.startsWith("/free")) return answer(200);
     if (this.#weather.strikes("errors", 40)) return answer(503);
-    const scope = pathname.split("/")[1] ?? "";
+    const scope = scopeOf(pathname);
     const shown = request.headers.find(([name]) => name.toLowerCase() === "authorization")?.[1];
-    if (shown !== undefined && this.#accepts(shown, origin, scope)) return answer(200);
+    if (shown !== undefined && this.#accepts(shown, origin, pathname)) return answer(200);
     return this.#challenge(origin, scope);
   }
 
-  #accepts(shown: string, origin: string, scope: string): boolean {
+  #accepts(shown: string, origin: string, pathname: string): boolean {
+    const scope = scopeOf(pathname);
     const [, text = "", preimage = ""] = /^(?:L402|LSAT) (.*):([0-9a-f]{64})$/u.exec(shown) ?? [];
     const token = this.tokens.get(text);
     if (token === undefined) throw new Violation("invariant 6: a credential was shown that this seller never minted");
     if (token.origin !== origin) throw new Violation("invariant 6: a credential was shown to another origin than it was bought from");
     if (bytesToHex(sha256(hexToBytes(preimage))) !== token.paymentHash)
       throw new Violation("invariant 5: a credential was shown whose preimage proves nothing");
+    if (token.scope !== scope) token.strayed.add(pathname);
     if (token.scope !== scope || token.validUntil <= this.#scheduler.now) return false;
     if (token.served > 0 && (origin === NEVER || (origin === ONCE && this.#weather.on("oneShot")))) return false;
     if (this.#weather.strikes("refuse", 25) || (token.refused && this.#weather.on("refuse"))) {
@@ -127,6 +131,7 @@ export class SimSeller {
       unbound,
       opaque,
       refused: false,
+      strayed: new Set(),
       served: 0,
     };
     this.preimages.set(paymentHash, minted.preimage);
@@ -156,6 +161,8 @@ export class SimSeller {
     return { bolt11, paymentHash };
   }
 }
+
+const scopeOf = (pathname: string): string => pathname.split("/")[1] ?? "";
 
 const challenge = (token: string, invoice: string): SellerResponse =>
   answer(402, `LSAT macaroon="${token}", invoice="${invoice}", L402 macaroon="${token}", invoice="${invoice}"`);
