@@ -1,7 +1,7 @@
 /**
  * Approval (invariant 18): a one-use grant by somebody who is not the agent. It names one request (method, URL, body hash, and so
- * its origin), a maximum with the fee, and an expiry; it reserves nothing and overrides no cap. The agent sends the same request
- * again, and a fresh challenge at or below the maximum is decided afresh.
+ * its origin) of one budget and subject, a maximum with the fee, and an expiry; it reserves nothing and overrides no cap. The agent
+ * sends the same request again, and a fresh challenge at or below the maximum is decided afresh.
  */
 import type { Code } from "./errors.ts";
 import type { Msat } from "./msat.ts";

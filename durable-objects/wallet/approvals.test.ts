@@ -68,3 +68,40 @@ describe("many questions", () => {
     expect(await rig.core.approvals(null, approvalId.replace(/.$/u, "f"))).toMatchObject({ ok: false, code: "invalid_request" });
   });
 });
+
+describe("retention", () => {
+  it("keeps a question for as long as a request that cost nothing, however it ended, and one that was used for ever", async () => {
+    const HOUR = 3_600_000;
+    const { rig, approvalId } = await asked({ timing: { keepUnpaid: HOUR } });
+    const at = (name: string) => ({ url: `https://seller.example/${name}` });
+    const [granted, rejected] = [await ask(rig, at("granted")), await ask(rig, at("rejected"))];
+    await ask(rig, at("expired"));
+    for (const id of [approvalId, granted]) expect(await approve(rig, id)).toMatchObject({ ok: true });
+    await rig.core.decideApproval(rejected, "reject", "ada", null);
+    await rig.buy();
+    await rig.runAlarms(HOUR);
+    expect(rig.one("SELECT COUNT(*) AS n FROM approval")).toBe(4);
+    await rig.runAlarms(HOUR);
+    const left = await rig.core.approvals(null);
+    expect(left).toMatchObject({ ok: true, value: [{ approvalId, state: "used" }] });
+    expect(left.ok && left.value.length).toBe(1);
+    expect(rig.one("SELECT COUNT(*) AS n FROM purchase")).toBe(2);
+    // With nothing left to forget the object sleeps.
+    expect(rig.one("SELECT COUNT(*) AS n FROM due WHERE job = 'retain'")).toBe(0);
+  });
+});
+
+describe("invariant 18: a grant is for the subject that people were shown", () => {
+  it("another's same request is asked about anew, and leaves the grant to whom it was given", async () => {
+    const { rig, approvalId } = await asked({}, { subject: "user-7" });
+    const other = await ask(rig, { subject: "user-8" });
+    expect(other).not.toBe(approvalId);
+    expect(await approve(rig, approvalId)).toMatchObject({ ok: true, value: { subject: "user-7" } });
+    for (const subject of ["user-8", null]) {
+      const { answer } = await rig.begin(rig.offer(), { subject });
+      expect([await answer, rig.sent.length]).toMatchObject([{ code: "approval_required" }, 0]);
+    }
+    await rig.buy(rig.offer(), { subject: "user-7" });
+    expect(await rig.core.approval(approvalId)).toMatchObject({ ok: true, value: { state: "used" } });
+  });
+});

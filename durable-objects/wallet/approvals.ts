@@ -31,13 +31,17 @@ interface Row {
   readonly used_by: string | null;
 }
 
+/** Who decided was shown for whom it is: the same request of another end user or run is another question. */
+const SAME_SUBJECT = "AND EXISTS (SELECT 1 FROM purchase p WHERE p.id = approval.purchase_id AND p.subject IS ?)";
+
 /** A grant for exactly this request, if there is one that can still be used. */
 export function grantFor(vault: Vault, row: PurchaseRow, now: number): { readonly id: string; readonly maxMsat: Msat } | null {
   const found = vault.ports.sql.rows<{ id: string; max_msat: Msat }>(
-    "SELECT id, max_msat FROM approval WHERE budget = ? AND request_hash = ? AND state = 'granted' AND expires_at > ? ORDER BY max_msat DESC LIMIT 1",
+    `SELECT id, max_msat FROM approval WHERE budget = ? AND request_hash = ? AND state = 'granted' AND expires_at > ? ${SAME_SUBJECT} ORDER BY max_msat DESC LIMIT 1`,
     row.budget,
     row.request_hash,
     now,
+    row.subject,
   )[0];
   return found === undefined ? null : { id: found.id, maxMsat: found.max_msat };
 }
@@ -56,10 +60,11 @@ export function useGrant(vault: Vault, id: string, purchaseId: string): void {
 export function pendingFor(vault: Vault, row: PurchaseRow, now: number): string | null {
   return (
     vault.ports.sql.rows<{ id: string }>(
-      "SELECT id FROM approval WHERE budget = ? AND request_hash = ? AND state = 'pending' AND expires_at > ? LIMIT 1",
+      `SELECT id FROM approval WHERE budget = ? AND request_hash = ? AND state = 'pending' AND expires_at > ? ${SAME_SUBJECT} LIMIT 1`,
       row.budget,
       row.request_hash,
       now,
+      row.subject,
     )[0]?.id ?? null
   );
 }

@@ -181,8 +181,13 @@ export class Books {
     const grant = people.approved.get(row.used_grant);
     if (grant === undefined) throw this.#broken("invariant 18: paid by an approval that nobody gave");
     const asked = requests.get(grant.purchaseId);
-    if (asked === undefined || asked.url !== request.url || asked.method !== request.method || asked.budget !== request.budget)
-      throw this.#broken("invariant 18: approved for another request");
+    const same =
+      asked !== undefined &&
+      asked.url === request.url &&
+      asked.method === request.method &&
+      asked.budget === request.budget &&
+      asked.subject === request.subject;
+    if (!same) throw this.#broken("invariant 18: approved for another request");
     if (total > grant.maxMsat) throw this.#broken(`invariant 18: ${total} msat, approved were ${grant.maxMsat}`);
     if (row.reserved_at >= grant.expiresAt) throw this.#broken("invariant 18: the approval had expired");
   }
