@@ -105,3 +105,15 @@ describe("invariant 18: a grant is for the subject that people were shown", () =
     expect(await rig.core.approval(approvalId)).toMatchObject({ ok: true, value: { state: "used" } });
   });
 });
+
+describe("a question whose reply was lost", () => {
+  it("is named again to the same call, and to one that was told of another's", async () => {
+    const { rig, approvalId } = await asked();
+    const [first, offer] = [approvalId.slice("appr_".length), rig.offer()];
+    expect(await rig.pay(first, offer.challenge)).toMatchObject({ code: "approval_required", approvalId });
+    const second = await rig.begin(offer);
+    for (const answer of [await second.answer, await rig.pay(second.id, offer.challenge)])
+      expect(answer).toMatchObject({ code: "approval_required", approvalId });
+    expect(rig.one("SELECT COUNT(*) AS n FROM approval")).toBe(1);
+  });
+});
