@@ -117,3 +117,20 @@ describe("a question whose reply was lost", () => {
     expect(rig.one("SELECT COUNT(*) AS n FROM approval")).toBe(1);
   });
 });
+
+describe("a link whose wallet's keys cannot be opened", () => {
+  it("is not called wrong, decides nothing, and is good again when they can", async () => {
+    const { rig, approvalId } = await asked();
+    const link = await rig.core.approvalLink(approvalId);
+    if (!link.ok) throw new Error(link.detail);
+    const { onUnwrap } = rig;
+    rig.onUnwrap = async () => null;
+    rig.crash();
+    for (const answer of [await rig.core.approvalByLink(link.value), await rig.core.decideByLink(link.value, "approve")])
+      expect(answer).toMatchObject({ ok: false, code: "envelope_unopenable" });
+    rig.onUnwrap = onUnwrap;
+    expect(await rig.core.decideByLink(link.value, "approve")).toMatchObject({ ok: true, value: { state: "granted" } });
+    const nobody = WalletRig.empty();
+    expect(await nobody.core.approvalByLink(link.value)).toMatchObject({ ok: false, code: "forbidden" });
+  });
+});

@@ -206,7 +206,10 @@ export async function decideByLink(vault: Vault, given: ApprovalLink, verdict: V
 
 async function checked(vault: Vault, given: ApprovalLink): Promise<Result<Row>> {
   const wrong: Result<never> = { ok: false, code: "forbidden", detail: "this link is not valid" };
-  if ((await vault.ready()) !== null) return wrong;
+  const notReady = await vault.ready();
+  if (notReady === "not_found") return wrong;
+  // Right or wrong cannot be told without the key: it must not be called wrong, or somebody throws a good link away.
+  if (notReady !== null) return { ok: false, code: "envelope_unopenable", detail: "the wallet's keys cannot be opened" };
   if (
     !/^[0-9a-f]{64}$/u.test(given.mac) ||
     !Number.isSafeInteger(given.expiresAt) ||
