@@ -59,8 +59,8 @@ export class LightningApprovals extends WorkerEntrypoint<Env, ApprovalsProps> {
   }
 
   /** @param options `maxSats` may lower the maximum, amount and fee together */
-  async lightning_l402_approve(approvalId: unknown, options: { readonly maxSats?: number } = {}): Promise<Result<ApprovalView>> {
-    return this.#decide(approvalId, "approve", options.maxSats);
+  async lightning_l402_approve(approvalId: unknown, options: { readonly maxSats?: number } | null = null): Promise<Result<ApprovalView>> {
+    return this.#decide(approvalId, "approve", options?.maxSats);
   }
 
   async lightning_l402_reject(approvalId: unknown): Promise<Result<ApprovalView>> {

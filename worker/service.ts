@@ -73,7 +73,7 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
   }
 
   /** What it would cost, and whether policy allows it; nothing is paid. @param asked as the body of `POST /v1/quote` */
-  async quote(asked: unknown, options: HostOptions = {}): Promise<ToolQuote | ToolProblem> {
+  async quote(asked: unknown, options: HostOptions | null = null): Promise<ToolQuote | ToolProblem> {
     return this.#with(asked, options, async (ports, call) => toolQuote(await quoteFlow(ports, call)));
   }
 
@@ -96,12 +96,12 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
    * For models: as `fetch`, the answer as bounded text.
    * @param asked what the model wrote: `url`, `method`, `headers`, `body` @param options what the host adds; never the model's own
    */
-  async lightning_l402_fetch(asked: unknown, options: HostOptions = {}): Promise<ToolAnswer | ToolProblem> {
+  async lightning_l402_fetch(asked: unknown, options: HostOptions | null = null): Promise<ToolAnswer | ToolProblem> {
     return this.#with(asked, options, async (ports, call, { publicUrl }) => toolAnswer(await purchase(ports, call), publicUrl));
   }
 
   /** For models: as `quote`. */
-  async lightning_l402_quote(asked: unknown, options: HostOptions = {}): Promise<ToolQuote | ToolProblem> {
+  async lightning_l402_quote(asked: unknown, options: HostOptions | null = null): Promise<ToolQuote | ToolProblem> {
     return this.quote(asked, options);
   }
 
@@ -131,7 +131,7 @@ export class LightningService extends WorkerEntrypoint<Env, ServiceProps> {
 
   async #with<T>(
     asked: unknown,
-    options: HostOptions,
+    options: HostOptions | null,
     work: (ports: FlowPorts, call: FetchCall, config: Config) => Promise<T>,
   ): Promise<T | ToolProblem> {
     const resolved = this.#caller();
@@ -175,15 +175,15 @@ function codeOf(response: Response): [Code, string] {
 }
 
 function steeringOf(
-  options: HostOptions,
+  options: HostOptions | null,
 ): { readonly ok: true; readonly value: Steering } | { readonly ok: false; readonly detail: string } {
   const text = (value: unknown): string | null => (value === undefined || value === null ? null : String(value));
   const headers: Readonly<Record<string, string | null>> = {
-    "idempotency-key": text(options.idempotencyKey),
-    "lightning-max-sats": text(options.maxSats),
-    "lightning-subject": text(options.subject),
-    "lightning-resume": text(options.resume),
-    "lightning-wait-ms": text(options.waitMs),
+    "idempotency-key": text(options?.idempotencyKey),
+    "lightning-max-sats": text(options?.maxSats),
+    "lightning-subject": text(options?.subject),
+    "lightning-resume": text(options?.resume),
+    "lightning-wait-ms": text(options?.waitMs),
   };
   return readSteering({ get: (name) => headers[name] ?? null });
 }

@@ -162,6 +162,9 @@ test("invariant 18: a person's binding lists and decides under its name; an agen
   expect(await person.list("maybe")).toMatchObject({ ok: false, code: "invalid_request" });
   expect(await person.lightning_l402_approve("appr_1")).toMatchObject({ ok: false, code: "not_found" });
   expect(await person.lightning_l402_approve(approvalId, { maxSats: 0.5 })).toMatchObject({ ok: false, code: "invalid_request" });
+  // Nothing as null, as JSON has it, is nothing; an exception would carry our frames over the binding.
+  expect(await person.lightning_l402_approve("appr_1", null)).toMatchObject({ ok: false, code: "not_found" });
+  expect(await asAgent.lightning_l402_approve(approvalId, null)).toMatchObject({ ok: false, code: "forbidden" });
   expect(await person.link(approvalId)).toMatchObject({ ok: false, code: "not_supported" });
   expect(await person.lightning_l402_approve(approvalId)).toMatchObject({
     ok: true,
@@ -183,6 +186,8 @@ test("a tool caller is told what HTTP callers are, and resumes by the same reque
     ok: false,
     problem: { code: "not_found" },
   });
+  expect(await tools.lightning_l402_fetch({ url }, null)).toMatchObject({ ok: false, status: "approval_required" });
+  expect(await tools.lightning_l402_quote({ url }, null)).toMatchObject({ ok: true, paymentNeeded: true });
   expect(await tools.lightning_l402_fetch({ url }, { resume: "that one" })).toMatchObject({
     ok: false,
     problem: { code: "invalid_request" },
