@@ -35,10 +35,11 @@ describe("the page behind an approval link", () => {
       "1970-01-01 00:15 UTC",
     ])
       expect(text).toContain(words);
-    expect([...text.matchAll(/<form method="post" action="([^"]+)">/gu)].map((match) => match[1])).toEqual([
-      `/approve/${token}`,
-      `/approve/${token}`,
-    ]);
+    // Also where a proxy serves it under a path of its own, as LIGHTNING_PUBLIC_URL may name one.
+    for (const shown of [`https://worker.example/approve/${token}`, `https://pay.example/x/approve/${token}`]) {
+      const posts = [...text.matchAll(/<form method="post" action="([^"]+)">/gu)].map((match) => new URL(match[1] ?? "", shown).href);
+      expect(posts).toEqual([shown, shown]);
+    }
     expect([...text.matchAll(/name="decision" value="([a-z]+)"/gu)].map((match) => match[1])).toEqual(["approve", "reject"]);
     expect(told).toEqual([[{ approvalId: APPROVAL.approvalId, expiresAt: 900_000, mac: "ab".repeat(32) }]]);
   });

@@ -51,7 +51,10 @@ export async function page(random: RandomBytes, status: number, title: string, b
   });
 }
 
-/** A question still open. @param action where the buttons post to: the page's own address */
+/**
+ * A question still open.
+ * @param action where the buttons post to: the page's own address, by its last segment alone, for a proxy may serve us under a path (LIGHTNING_PUBLIC_URL)
+ */
 export function question(view: ApprovalView, action: string): Markup {
   const why =
     view.because === "host"

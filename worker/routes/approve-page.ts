@@ -51,7 +51,12 @@ function shown(c: Context<DoorEnv>, seen: Result<ApprovalView>): Promise<Respons
   const { random } = c.env.door;
   if (!seen.ok) return refused(c, seen.code);
   const view = seen.value;
-  return page(random, 200, titleOf(view), view.state === "pending" ? question(view, new URL(c.req.url).pathname) : outcome(view));
+  return page(
+    random,
+    200,
+    titleOf(view),
+    view.state === "pending" ? question(view, new URL(c.req.url).pathname.split("/").at(-1) ?? "") : outcome(view),
+  );
 }
 
 /** What a switch says to a yes (invariant 11). */
