@@ -30,7 +30,7 @@ export async function ask(ports: FlowPorts, url: string, request: Omit<SellerReq
   const startedAt = ports.clock.now();
   const flight = (async () => ports.fetch(url, { ...request, signal: controller.signal }))();
   try {
-    const answer = await within(ports.clock, limits.headersMs, flight);
+    const answer = await within(ports.clock, Math.min(limits.headersMs, limits.totalMs), flight);
     if (answer.kind === "done") {
       const response = answer.value;
       if (!isStatus(response.status)) {
@@ -39,15 +39,9 @@ export async function ask(ports: FlowPorts, url: string, request: Omit<SellerReq
       }
       if (response.body === null || !isSmall(request.method, response, limits))
         return { kind: "response", response, whole: null, startedAt, abort };
-      const body = await within(ports.clock, limits.idleMs, new Response(response.body).arrayBuffer());
-      if (body.kind === "done")
-        return {
-          kind: "response",
-          response: { status: response.status, headers: response.headers, body: null },
-          whole: new Uint8Array(body.value),
-          startedAt,
-          abort,
-        };
+      const whole = await collect(ports.clock, response.body, limits, startedAt + limits.totalMs);
+      if (whole !== null)
+        return { kind: "response", response: { status: response.status, headers: response.headers, body: null }, whole, startedAt, abort };
     }
   } catch {
     return { kind: "failed", code: "seller_unreachable" };
@@ -56,6 +50,33 @@ export async function ask(ports: FlowPorts, url: string, request: Omit<SellerReq
   // It may answer all the same, and a body that nobody reads holds its connection.
   void flight.then(discard, () => undefined);
   return { kind: "failed", code: "seller_timeout" };
+}
+
+/** A small body may come slowly too: as long as it comes, and by `until`. Null: it did not. @throws when the seller breaks off */
+async function collect(
+  clock: FlowPorts["clock"],
+  body: ReadableStream<Uint8Array>,
+  { idleMs }: FetchLimits,
+  until: number,
+): Promise<Uint8Array | null> {
+  const reader = body.getReader();
+  let whole: Uint8Array = new Uint8Array();
+  for (;;) {
+    const next = await within(clock, Math.min(idleMs, until - clock.now()), reader.read());
+    if (next.kind === "late") {
+      void reader.cancel().catch(() => undefined);
+      return null;
+    }
+    const { done, value } = next.value;
+    if (done) return whole;
+    if (whole.length === 0) whole = value;
+    else {
+      const longer = new Uint8Array(whole.length + value.length);
+      longer.set(whole);
+      longer.set(value, whole.length);
+      whole = longer;
+    }
+  }
 }
 
 /** What a final answer may have (RFC 9110 section 15); engines hand up others too, which no `Response` of ours could carry on. */

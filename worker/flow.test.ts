@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { msat } from "../lightning/msat.ts";
-import type { PayAnswer } from "../lightning/wallet-api.ts";
+import type { FetchLimits, PayAnswer } from "../lightning/wallet-api.ts";
 import {
   CALL,
   CHALLENGE,
@@ -427,6 +427,40 @@ describe("with a payment", () => {
       expect(answer).toMatchObject({ kind: "answer", status: "free" });
     },
   );
+
+  describe("a host's own deadlines", () => {
+    /** Four pieces of one byte, each `everyMs` after the one before. */
+    const slowly = (w: World, everyMs: number): ReadableStream<Uint8Array> => {
+      let left = 4;
+      return new ReadableStream<Uint8Array>(
+        {
+          pull: async (controller) => {
+            await w.clock.timer(everyMs).done;
+            controller.enqueue(new Uint8Array([left]));
+            if ((left -= 1) === 0) controller.close();
+          },
+        },
+        { highWaterMark: 0 },
+      );
+    };
+    const buySlowly = async (everyMs: number, limits: Partial<FetchLimits> = {}): Promise<FlowAnswer> => {
+      const w = world({ open: [FETCH(null, { ...LIMITS, ...limits })] });
+      const fetch: World["ports"]["fetch"] = async () => new Response(slowly(w, everyMs), { headers: { "content-length": "4" } });
+      return w.clock.drive(purchase({ ...w.ports, fetch }, CALL));
+    };
+
+    test("a small body may come slowly, as long as it comes", async () => {
+      expect(await buySlowly(LIMITS.idleMs - 1)).toMatchObject({ kind: "answer", status: "free" });
+      expect(await buySlowly(LIMITS.idleMs + 1)).toMatchObject({ kind: "problem", code: "seller_timeout" });
+    });
+
+    test("the total ends a small body too, and what is waited for before it", async () => {
+      expect(await buySlowly(1000, { totalMs: 3500 })).toMatchObject({ kind: "problem", code: "seller_timeout" });
+      const silent = await buy({ open: [FETCH(null, { ...LIMITS, totalMs: 3500 })], seller: () => "hangs" });
+      expect(silent.answer).toMatchObject({ kind: "problem", code: "seller_timeout" });
+      expect(silent.clock.now() - (silent.visits[0]?.at ?? 0)).toBe(3500);
+    });
+  });
 
   test("a delivery record that is lost disturbs nobody", async () => {
     const w = world({ seller: sellerOf(() => new Response("x")) });

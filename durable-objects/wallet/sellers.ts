@@ -27,11 +27,12 @@ export class Sellers {
   }
 
   limits(policies: readonly Policy[], row: PurchaseRow): FetchLimits {
-    const { headersMs, idleMs, totalMs, maxBytes } = settingsFor(policies, row);
+    const { headersMs = DEFAULTS.headersMs, idleMs, totalMs, maxBytes } = settingsFor(policies, row);
     return {
-      headersMs: headersMs ?? DEFAULTS.headersMs,
+      headersMs,
       idleMs: idleMs ?? DEFAULTS.idleMs,
-      totalMs: totalMs ?? DEFAULTS.totalMs,
+      // Where a seller may begin late, its body keeps the time that it would have had.
+      totalMs: totalMs ?? DEFAULTS.totalMs + Math.max(0, headersMs - DEFAULTS.headersMs),
       maxBytes: maxBytes ?? DEFAULTS.maxBytes,
     };
   }
