@@ -58,7 +58,7 @@ function openBlock(vault: Vault, request: OpenRequest): OpenAnswer | Follow {
     max_msat: request.maxMsat,
     credential_id: null,
     opened_at: now,
-    due_at: now + vault.timing.openLease,
+    due_at: vault.leaseEnd({ budget: principal.budget, host: url.hostname, port }, vault.timing.openLease),
     resume_of: request.resume ?? null,
   });
   const budget = config.budgetRow(principal.budget);

@@ -78,11 +78,11 @@ export interface Timing {
   /** Between the end of a payment and the payer's housekeeping. */
   readonly maintainDelay: number;
   readonly maintainDeadline: number;
-  /** How long a purchase may wait for its Worker. */
+  /** How long a purchase may wait for its Worker; longer where a host may begin late (sellers.ts). */
   readonly openLease: number;
   /** How long a reservation may wait to be sent. */
   readonly reserveLease: number;
-  /** How long a paid purchase may wait for a 2xx. */
+  /** How long a paid purchase may wait for a 2xx; longer likewise. */
   readonly paidLease: number;
   /** Life of the cached security state, counted from when it was asked for (invariant 11). */
   readonly securityLife: number;

@@ -31,3 +31,42 @@ describe("a host's deadlines", () => {
     expect(await limits({ headersMs: 1000 })).toEqual({ ...DEFAULTS, headersMs: 1000 });
   });
 });
+
+describe("a purchase at a seller who may take ten minutes to begin", () => {
+  const slow = () => WalletRig.make({ policy: under({ headersMs: 600_000 }) });
+
+  it("waits for its Worker as long as that takes, and is paid then", async () => {
+    const rig = await slow();
+    const id = rig.newId();
+    await rig.open(id);
+    await rig.runAlarms(600_000);
+    const answer = rig.pay(id, rig.offer().challenge);
+    await rig.quiet();
+    await rig.sent[0]?.settle();
+    expect(await answer).toMatchObject({ kind: "credential", credential: { status: "paid" } });
+    // And what was paid for is not called unfulfilled while its seller is still within its time.
+    await rig.runAlarms(600_000);
+    expect(rig.state(id)).toBe("paid");
+  });
+
+  it("is abandoned, or unfulfilled, when that time has passed twice", async () => {
+    const rig = await slow();
+    const gone = rig.newId();
+    await rig.open(gone);
+    const { id, answer } = await rig.begin();
+    await rig.sent[0]?.settle();
+    await answer;
+    await rig.runAlarms(1_260_000);
+    expect([rig.state(gone), rig.state(id)]).toEqual(["abandoned", "paid_unfulfilled"]);
+  });
+
+  it("keeps the usual three minutes where nothing is said", async () => {
+    const rig = await WalletRig.make();
+    const id = rig.newId();
+    await rig.open(id);
+    await rig.runAlarms(180_000 - 1);
+    expect(rig.state(id)).toBe("opened");
+    await rig.runAlarms(1);
+    expect(rig.state(id)).toBe("abandoned");
+  });
+});

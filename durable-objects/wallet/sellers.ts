@@ -14,6 +14,8 @@ import type { PurchaseRow } from "./journal.ts";
 const DEFAULTS: FetchLimits = { headersMs: 60_000, idleMs: 60_000, totalMs: 600_000, maxBytes: 64 * 1024 * 1024 };
 const TWICE = 2;
 
+type At = Pick<PurchaseRow, "host" | "port">;
+
 interface SellerRow {
   readonly refused_after_one: number;
   readonly once: number;
@@ -26,7 +28,7 @@ export class Sellers {
     this.#sql = sql;
   }
 
-  limits(policies: readonly Policy[], row: PurchaseRow): FetchLimits {
+  limits(policies: readonly Policy[], row: At): FetchLimits {
     const { headersMs = DEFAULTS.headersMs, idleMs, totalMs, maxBytes } = settingsFor(policies, row);
     return {
       headersMs,
@@ -35,6 +37,12 @@ export class Sellers {
       totalMs: totalMs ?? DEFAULTS.totalMs + Math.max(0, headersMs - DEFAULTS.headersMs),
       maxBytes: maxBytes ?? DEFAULTS.maxBytes,
     };
+  }
+
+  /** How much longer than usual a purchase must wait for its Worker: a seller who may begin late is asked twice where it refuses what is stored. Ms. */
+  lateness(policies: readonly Policy[], row: At): number {
+    const { headersMs, totalMs } = this.limits(policies, row);
+    return 2 * Math.max(0, Math.min(headersMs, totalMs) - DEFAULTS.headersMs);
   }
 
   /** Does each request of this scope buy its own token? */
@@ -72,7 +80,7 @@ export class Sellers {
 }
 
 /** The wallet's word about a host, completed by the budget's. */
-function settingsFor(policies: readonly Policy[], { host, port }: PurchaseRow): Partial<HostSettings> {
+function settingsFor(policies: readonly Policy[], { host, port }: At): Partial<HostSettings> {
   let merged: Partial<HostSettings> = {};
   for (const policy of policies.toReversed()) {
     const found = policy.hostSettings?.find((settings) => matchesHost(settings.host, host, port));

@@ -202,7 +202,7 @@ function settled(vault: Vault, row: PurchaseRow, payment: PaymentRow, preimage: 
     );
   }
   const { scheme, token } = secret;
-  const paid = vault.journal.move(row, "settle", now + vault.timing.paidLease);
+  const paid = vault.journal.move(row, "settle", vault.leaseEnd(row, vault.timing.paidLease));
   vault.journal.settle(paid, feeMsat);
   if (late) vault.config.pause("late_settlement");
   if (feeMsat > payment.reserve_msat) vault.config.pause("fee_above_reserve");

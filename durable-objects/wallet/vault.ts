@@ -240,7 +240,7 @@ export class Vault {
   }
 
   /** The policies a purchase is under; empty where they cannot be read, which allows nothing. */
-  policiesOf(row: PurchaseRow): readonly Policy[] {
+  policiesOf(row: Pick<PurchaseRow, "budget">): readonly Policy[] {
     const wallet = this.config.wallet();
     const budget = this.config.budgetRow(row.budget);
     return (wallet === null || budget === null ? null : this.policies(wallet, budget)) ?? [];
@@ -248,6 +248,11 @@ export class Vault {
 
   limitsFor(row: PurchaseRow): FetchLimits {
     return this.sellers.limits(this.policiesOf(row), row);
+  }
+
+  /** Until when a purchase waits for its Worker. @param lease for a seller with the usual deadlines, ms */
+  leaseEnd(row: Pick<PurchaseRow, "budget" | "host" | "port">, lease: number): number {
+    return this.clock.now() + lease + this.sellers.lateness(this.policiesOf(row), row);
   }
 
   layers(policies: readonly [Policy, Policy], budget: string): readonly [Layer, Layer] {

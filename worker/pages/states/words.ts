@@ -8,7 +8,10 @@ interface StateWords {
 }
 
 export const STATE_WORDS: Readonly<Record<State, StateWords>> = {
-  opened: { is: "The request is in the journal; the seller is being asked.", waitsFor: "its Worker, for 3 min; then abandoned" },
+  opened: {
+    is: "The request is in the journal; the seller is being asked.",
+    waitsFor: "its Worker, for 3 min (longer where the host's headersMs is over a minute); then abandoned",
+  },
   served_free: { is: "The seller answered and asked for nothing.", waitsFor: null },
   served_cached: { is: "Served with a credential that was paid for earlier.", waitsFor: null },
   quoted: {
@@ -33,7 +36,10 @@ export const STATE_WORDS: Readonly<Record<State, StateWords>> = {
     is: "Nobody knows yet whether it was paid; it counts as spent.",
     waitsFor: "a definite answer: the alarm asks, at most 10 min apart, for ever; or an operator's resolve",
   },
-  paid: { is: "Settled and proven; the credential is stored.", waitsFor: "a 2xx from the seller, for 3 min; then paid_unfulfilled" },
+  paid: {
+    is: "Settled and proven; the credential is stored.",
+    waitsFor: "a 2xx from the seller, for 3 min (longer where the host's headersMs is over a minute); then paid_unfulfilled",
+  },
   failed: { is: "The payer said definitely not, or the seller could not be asked; nothing was paid.", waitsFor: null },
   fulfilled: { is: "The seller answered the paid credential with a 2xx.", waitsFor: null },
   paid_unfulfilled: { is: "Paid, and not delivered; nothing more is paid for this origin and scope.", waitsFor: null },
