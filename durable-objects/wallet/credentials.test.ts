@@ -230,6 +230,32 @@ describe("a refusal", () => {
     expect(rig.sent.length).toBe(2);
   });
 
+  it("invariant 14: of the second stored one is the end of a purchase, which was not served and says so", async () => {
+    const rig = await WalletRig.make();
+    const first = await rig.buy(rig.offer(), at("/joke/1"));
+    const id = rig.newId();
+    await rig.open(id, at("/joke/1"));
+    // Meanwhile another request has been through the same, and has bought a newer one.
+    const other = rig.newId();
+    await rig.open(other, at("/joke/1"));
+    const bought = rig.pay(other, rig.offer().challenge, { refusedCredentialId: first.credentialId });
+    await rig.quiet();
+    await rig.sent[1]?.settle();
+    const newer = await bought;
+    const second = newer.kind === "credential" ? newer.credential.id : "";
+    await rig.deliver(other, second);
+    expect(await rig.pay(id, rig.offer().challenge, { refusedCredentialId: first.credentialId })).toMatchObject({
+      credential: { id: second },
+    });
+    await rig.core.conclude(AGENTS, id, { kind: "unfulfilled", credentialId: second, status: 402 });
+    expect([rig.state(id), rig.code(id), (await rig.told(id)).at(-1)]).toEqual(["failed", "paid_unfulfilled", "failed paid_unfulfilled"]);
+    // An error page is a delivery all the same.
+    const page = rig.newId();
+    await rig.open(page, at("/joke/1"));
+    await rig.core.conclude(AGENTS, page, { kind: "unfulfilled", credentialId: second, status: 500 });
+    expect([rig.state(page), await rig.told(page)]).toEqual(["served_cached", ["cached"]]);
+  });
+
   it("of a credential that this purchase was never given is not believed", async () => {
     const rig = await WalletRig.make();
     const { credentialId } = await rig.buy();

@@ -61,12 +61,16 @@ export async function conclude(
       case "unfulfilled": {
         const credential = vault.credentials.get(conclusion.credentialId);
         if (credential === null || row.credential_id !== credential.id) break;
+        const wasRefused = conclusion.status === 401 || conclusion.status === 402;
         if (credential.purchase_id !== row.id) {
-          // A stored credential that brought an error page was delivered all the same; only a refusal says something about it.
-          if (row.state === "opened") vault.journal.move(row, "serve_cached", null);
+          if (row.state !== "opened") break;
+          // Served by nothing that is stored here, and nothing was paid for it: the caller hears the same (flow.ts).
+          if (wasRefused) return { receiptId: vault.refuse(row, "fail", "paid_unfulfilled", "paid_unfulfilled").receiptId };
+          // A stored credential that brought an error page was delivered all the same.
+          vault.journal.move(row, "serve_cached", null);
           break;
         }
-        if (conclusion.status === 401 || conclusion.status === 402) vault.credentials.refuse(credential.id);
+        if (wasRefused) vault.credentials.refuse(credential.id);
         if (row.state === "paid") return { receiptId: unfulfilled(vault, row, "paid_unfulfilled") };
         break;
       }
