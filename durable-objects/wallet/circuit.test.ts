@@ -95,6 +95,31 @@ describe("invariant 6: nothing more is paid for an origin and scope that is owed
     expect(rig.state(first.id)).toBe("fulfilled");
   });
 
+  it("where several are owed, each of them is tried again when its request is, until all are delivered", async () => {
+    const rig = await WalletRig.make({ policy: { ...POLICY, hostSettings: [{ host: "seller.example", reuse: "never" }] } });
+    const buyers = [await rig.begin(), await rig.begin(), await rig.begin()];
+    for (const sent of rig.sent) await sent.settle();
+    for (const { id, answer } of buyers) {
+      const paid = await answer;
+      await rig.core.conclude(AGENTS, id, {
+        kind: "unfulfilled",
+        credentialId: paid.kind === "credential" ? paid.credential.id : "",
+        status: 402,
+      });
+    }
+    // The seller relents. The same request, again and again: what is owed comes, and only then is anything bought.
+    for (let times = 0; times < buyers.length; times++) {
+      const again = rig.newId();
+      const opened = await rig.open(again);
+      expect(opened).toMatchObject({ kind: "fetch", credential: { status: "cached" } });
+      await rig.deliver(again, opened.kind === "fetch" ? (opened.credential?.id ?? null) : null);
+    }
+    expect(buyers.map(({ id }) => rig.state(id))).toEqual(["fulfilled", "fulfilled", "fulfilled"]);
+    expect(rig.sent.length).toBe(3);
+    await rig.buy();
+    expect(rig.sent.length).toBe(4);
+  });
+
   it("until it is delivered after all", async () => {
     const { rig, id, credentialId } = await owed(500);
     const relented = rig.newId();

@@ -117,6 +117,18 @@ export class Credentials {
     );
   }
 
+  /** The oldest usable one that was bought for this path and has not been delivered: several may be owed where requests do not share. */
+  owedAt(origin: string, path: string, now: number): CredentialRow | null {
+    return (
+      this.#sql.rows<CredentialRow>(
+        "SELECT c.* FROM purchase p JOIN credential c ON c.purchase_id = p.id WHERE p.state = 'paid_unfulfilled' AND p.origin = ? AND p.path = ? AND c.state <> 'evicted' AND (c.usable_until IS NULL OR c.usable_until > ?) ORDER BY p.seq LIMIT 1",
+        origin,
+        path,
+        now,
+      )[0] ?? null
+    );
+  }
+
   /** The newest usable one for a scope, leaving out the one the seller has just refused. */
   forScope(origin: string, scope: string, now: number, except: string | null): CredentialRow | null {
     return (

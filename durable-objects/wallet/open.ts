@@ -89,6 +89,8 @@ function openBlock(vault: Vault, request: OpenRequest): OpenAnswer | Follow {
 
   const stored = vault.credentials.forPath(row.origin, row.path, now) ?? byPrefix(vault, row, policies[0].pathPrefixes ?? [], now);
   if (stored !== null && mayShare(vault, policies, row, stored)) return withCredential(vault, row, stored);
+  const owed = vault.credentials.owedAt(row.origin, row.path, now);
+  if (owed !== null) return withCredential(vault, row, owed);
   // Delivery of what is paid goes on in a stopped wallet; anything that might cost money does not begin.
   if (wallet.state === "disabled") return vault.refuse(row, "deny", "wallet_disabled", "this wallet is disabled");
   if (wallet.state === "paused") return vault.refuse(row, "deny", "wallet_paused", `paused: ${wallet.paused_because ?? "by an operator"}`);
