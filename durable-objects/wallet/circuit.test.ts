@@ -48,6 +48,18 @@ describe("invariant 6: nothing more is paid for an origin and scope that is owed
       expect(codeOf(await again.answer)).toBe("paid_unfulfilled");
       expect(await rig.told(again.id)).toEqual(["failed paid_unfulfilled"]);
     }
+    // A quote says so too, before anybody counts on it.
+    const quoted = rig.newId();
+    await rig.open(quoted);
+    expect(
+      await rig.core.quote({
+        purchaseId: quoted,
+        auth: AGENTS,
+        challenge: rig.offer().challenge,
+        refusedCredentialId: null,
+        waitMs: 0,
+      }),
+    ).toMatchObject({ kind: "quote", quote: { allowed: false, code: "paid_unfulfilled" } });
     // Another scope is not touched by it; and its owner may give it up.
     await rig.buy(rig.offer({ service: "other" }), at("/other"));
     expect(await rig.core.writeOff(id)).toMatchObject({ ok: true });

@@ -55,10 +55,15 @@ export async function quote(vault: Vault, request: PayRequest): Promise<QuoteAns
     if (found.kind === "refused") return found;
     // Paid, or being paid: there is no price left to quote.
     if (found.kind !== "offer") return refusal(request.purchaseId, "invalid_request", "this purchase is past its quote");
-    const { row, offer, now } = found;
+    const { row, offer, scope, now } = found;
     const decided = decision(vault, row, offer, now);
+    const closed = owing(vault, row, scope, now) === "closed";
     const quoted = vault.journal.move(row, "quote", vault.clock.now() + vault.timing.openLease);
-    return { kind: "quote", purchaseId: quoted.id, quote: decided.quote };
+    return {
+      kind: "quote",
+      purchaseId: quoted.id,
+      quote: closed ? { ...decided.quote, allowed: false, code: "paid_unfulfilled" } : decided.quote,
+    };
   });
 }
 
@@ -110,8 +115,9 @@ function payBlock(vault: Vault, request: PayRequest): PayAnswer | Follow | Send 
     return vault.refuse(row, "fail", "payment_hash_reused", "this wallet has met this invoice before");
   }
 
-  const owed = journal.owed(row.origin, scope);
-  if (owed.length > 0) return owing(vault, row, owed, now);
+  const owed = owing(vault, row, scope, now);
+  if (owed === "closed") return vault.refuse(row, "fail", "paid_unfulfilled", UNFULFILLED);
+  if (owed !== "nothing") return hand(vault, row, owed);
 
   const { verdict, grantId, quote: quoted } = decision(vault, row, offer, now);
   if (verdict.kind === "deny") return vault.refuse(row, "deny", verdict.code, verdict.detail);
@@ -154,14 +160,20 @@ function hand(vault: Vault, row: PurchaseRow, stored: CredentialRow): PayAnswer 
   return credential === null ? vault.unredeemable(row, stored) : { kind: "credential", credential, limits: vault.limitsFor(row) };
 }
 
-/** Nothing more is paid here (invariant 6): what was sold and can still be used is tried, and where nothing can be, only its owner ends it. */
-function owing(vault: Vault, row: PurchaseRow, owed: readonly string[], now: number): PayAnswer {
+/**
+ * What is owed at this origin and scope: while anything is, nothing more is paid there (invariant 6). What was sold and can still be used
+ * is tried; where nothing can be, or the seller has refused one, only a delivery or its owner ends it.
+ */
+function owing(vault: Vault, row: PurchaseRow, scope: string, now: number): "nothing" | "closed" | CredentialRow {
+  const owed = vault.journal.owed(row.origin, scope);
+  if (owed.length === 0) return "nothing";
+  if (vault.credentials.refusedFor(row.origin, scope) !== null) return "closed";
   for (const purchaseId of owed) {
     const credential = vault.credentials.ofPurchase(purchaseId);
     if (credential !== null && credential.state !== "evicted" && (credential.usable_until === null || credential.usable_until > now))
-      return hand(vault, row, credential);
+      return credential;
   }
-  return vault.refuse(row, "fail", "paid_unfulfilled", UNFULFILLED);
+  return "closed";
 }
 
 /** Policy wants a person's word. One question per request: whoever sends it again meanwhile is told of the same one. */
