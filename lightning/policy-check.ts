@@ -143,3 +143,8 @@ export function parsePolicy(value: unknown): PolicyResult {
   const fault = POLICY(read);
   return fault === null ? { ok: true, policy: read as Policy } : { ok: false, detail: `policy ${fault}` };
 }
+
+/** Subjects are counted in a budget's books alone: in a wallet's policy their caps would be caps that never bite. @returns what is wrong, or null */
+export function walletPolicyFault({ perSubject }: Policy): string | null {
+  return perSubject === undefined ? null : "policy.perSubject: belongs into a budget's policy; the wallet's caps no subject";
+}

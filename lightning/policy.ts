@@ -61,7 +61,7 @@ export interface Policy extends WindowCaps {
   readonly approvalAboveMsat?: Msat;
   readonly hosts: HostPolicy;
   readonly perHost?: readonly HostCaps[];
-  /** Caps for each end user or run that a caller names with `Lightning-Subject`; a budget's matter. */
+  /** Caps for each end user or run that a caller names with `Lightning-Subject`; a budget's matter: a wallet's policy with them is refused. */
   readonly perSubject?: SubjectCaps;
   readonly hostSettings?: readonly HostSettings[];
   /** How long a person has for an approval, and then the agent to use it, ms. Default 15 minutes. */

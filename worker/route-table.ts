@@ -79,6 +79,8 @@ const badPolicies = [
   [{ preset: "starter", allow: ["http://x"] }, "allow.0"],
   [{ preset: "starter", allow: "x.example" }, "allow"],
 ] as const;
+/** Fine in a budget's. */
+const badWalletPolicies = [...badPolicies, [{ policy: { ...POLICY, perSubject: { dayMsat: 1 } } }, "policy.perSubject"]] as const;
 const badFetches = [
   [{}, "url"],
   [{ url: 5 }, "url"],
@@ -114,7 +116,7 @@ export function routeTable(names: Names): readonly Route[] {
       path: "/v1/wallets",
       body: { label: "a", preset: "starter", allow: ["a.example"] },
       bad: [
-        ...badPolicies,
+        ...badWalletPolicies,
         [{ label: "x".repeat(101) }, "label"],
         [{ label: "a\nb" }, "label"],
         [{ label: "\ud800" }, "label"],
@@ -130,7 +132,7 @@ export function routeTable(names: Names): readonly Route[] {
     { who: "operator", method: "POST", path: `${at}/enable` },
     { who: "operator", method: "GET", path: `${at}/balance` },
     { who: "operator", method: "GET", path: `${at}/policy` },
-    { who: "operator", method: "PUT", path: `${at}/policy`, body: { policy: policy }, bad: badPolicies },
+    { who: "operator", method: "PUT", path: `${at}/policy`, body: { policy: policy }, bad: badWalletPolicies },
     { who: "operator", method: "GET", path: `${at}/budgets` },
     {
       who: "operator",
@@ -271,7 +273,7 @@ export function routeTable(names: Names): readonly Route[] {
       method: "POST",
       path: `${at}/policy/dry-run`,
       body: { policy },
-      bad: [...badPolicies, [{ policy, budget: "Daily!" }, "budget"]],
+      bad: [...badWalletPolicies, [{ policy, budget: "Daily!" }, "budget"]],
       fakes: DRY_RUN,
     },
     { who: "operator", method: "GET", path: "/v1/custody" },
@@ -320,6 +322,7 @@ export function routeTable(names: Names): readonly Route[] {
         [{ mnemonic: "twelve words" }, "epoch"],
         [{ mnemonic: "twelve words", epoch: 1 }, "epoch"],
         [{ mnemonic: "twelve words", epoch: 2, backupRecipient: "age1" }, "backupRecipient"],
+        [{ mnemonic: "twelve words", epoch: 2, policy: { ...policy, perSubject: { dayMsat: 1 } } }, "policy.perSubject"],
       ],
       fakes: { custody: () => ({ ok: false, code: "not_found", detail: "no such wallet" }) },
     },

@@ -6,7 +6,7 @@ import type { Code } from "../../lightning/errors.ts";
 import type { Msat } from "../../lightning/msat.ts";
 import type { PayerStatus } from "../../lightning/payer.ts";
 import type { Policy } from "../../lightning/policy.ts";
-import { parsePolicy } from "../../lightning/policy-check.ts";
+import { parsePolicy, walletPolicyFault } from "../../lightning/policy-check.ts";
 import { awaits } from "../../lightning/purchase.ts";
 import type { BudgetView, KeyView, Result, WalletStatus } from "../../lightning/wallet-admin.ts";
 import type { Auth, PurchaseView } from "../../lightning/wallet-api.ts";
@@ -33,6 +33,8 @@ export async function create(
   const read = parsePolicy(policy);
   if (!read.ok) return no("invalid_request", read.detail);
   if (policy.network !== record.network) return no("invalid_request", "policy .network is not the wallet's network");
+  const fault = walletPolicyFault(policy);
+  if (fault !== null) return no("invalid_request", fault);
   if (envelope.walletId !== record.walletId || envelope.owner !== record.owner)
     return no("invalid_request", "the envelope is another wallet's");
   const known = vault.wallet();
@@ -121,6 +123,8 @@ export function setPolicy(vault: Vault, policy: Policy): Result<{ readonly polic
   const read = parsePolicy(policy);
   if (!read.ok) return no("invalid_request", read.detail);
   if (policy.network !== wallet.network) return no("invalid_request", "policy .network is not the wallet's network");
+  const fault = walletPolicyFault(policy);
+  if (fault !== null) return no("invalid_request", fault);
   return ok({ policyVersion: vault.transact(() => vault.config.putWalletPolicy(policy)) });
 }
 

@@ -23,6 +23,9 @@ export const POLICY: Policy = {
   pathPrefixes: ["/api"],
 };
 
+/** Subjects are a budget's. */
+const { perSubject: _theirs, ...WALLET_POLICY } = POLICY;
+
 const payer: PayerStatus = {
   backend: "http-executor",
   online: true,
@@ -211,11 +214,11 @@ const words = Array.from({ length: 11 }, () => "abandon").join(" ");
 export const BODIES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   "POST /v1/fetch": { url: "https://a.example/", method: "POST", headers: { "x-a": "b" }, body: "text" },
   "POST /v1/quote": { url: "https://a.example/", method: "PUT", bodyBase64: "eA==" },
-  "POST /v1/wallets": { label: "a", network: "regtest", policy: POLICY, backupRecipient: `age1${"q".repeat(58)}` },
+  "POST /v1/wallets": { label: "a", network: "regtest", policy: WALLET_POLICY, backupRecipient: `age1${"q".repeat(58)}` },
   "POST /v1/wallets/:walletId/purchases/:purchaseId/resolve": { verdict: "paid", evidence: "the node's own ledger", preimage: HASH },
   "POST /v1/wallets/:walletId/withdrawals": { withdrawalId: PURCHASE, bolt11: "lnbcrt10n1qqqq", maxFeeSats: 5 },
   "POST /v1/wallets/:walletId/invoices": { amountSats: 1000 },
-  "PUT /v1/wallets/:walletId/policy": { policy: POLICY },
+  "PUT /v1/wallets/:walletId/policy": { policy: WALLET_POLICY },
   "POST /v1/wallets/:walletId/policy/dry-run": { policy: POLICY, budget: "daily" },
   "PUT /v1/wallets/:walletId/budgets/:budget": { preset: "starter", allow: ["a.example"], disabled: true },
   "POST /v1/wallets/:walletId/keys": { budget: "daily", label: "agent" },

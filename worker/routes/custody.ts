@@ -65,7 +65,7 @@ export function custodyRoutes(app: Hono<DoorEnv>): void {
     const { network, backend } = door.config;
     if (asked.network !== undefined && asked.network !== network)
       return problemResponse("invalid_request", `network: Expected ${network}, this Worker's network`);
-    const rule = policyOf(asked, network);
+    const rule = policyOf(asked, network, "wallet");
     if (!rule.ok) return problemResponse("invalid_request", rule.detail);
     const there = await wallet.custody();
     if (there.ok) return problemResponse("already_exists", "this deployment has this wallet");

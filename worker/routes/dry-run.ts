@@ -24,7 +24,7 @@ export function dryRunRoutes(app: Hono<DoorEnv>): void {
     const named = walletOf(c);
     if (named === null) return problemResponse("not_found");
     const asked = c.req.valid("json");
-    const rule = policyOf(asked, c.env.door.config.network);
+    const rule = policyOf(asked, c.env.door.config.network, asked.budget === undefined ? "wallet" : "budget");
     if (!rule.ok) return problemResponse("invalid_request", rule.detail);
     const [inForce, views, status] = await Promise.all([named.wallet.policy(), named.wallet.budgets(), named.wallet.status()]);
     if (!inForce.ok) return problemResponse(inForce.code, inForce.detail);

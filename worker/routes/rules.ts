@@ -17,7 +17,7 @@ export function ruleRoutes(app: Hono<DoorEnv>): void {
   app.put("/v1/wallets/:walletId/policy", operatorOnly, ...body(strict(PutPolicy)), async (c) => {
     const named = walletOf(c);
     if (named === null) return problemResponse("not_found");
-    const rule = policyOf(c.req.valid("json"), c.env.door.config.network);
+    const rule = policyOf(c.req.valid("json"), c.env.door.config.network, "wallet");
     if (!rule.ok) return problemResponse("invalid_request", rule.detail);
     return resultResponse(await named.wallet.setPolicy(rule.policy), ({ policyVersion }) => ({ policy: rule.policy, policyVersion }));
   });
@@ -34,7 +34,7 @@ export function ruleRoutes(app: Hono<DoorEnv>): void {
     if (!BUDGET_NAME.test(budget))
       return problemResponse("invalid_request", "budget: Expected a name of 1 to 40 characters of a-z, 0-9 and -");
     const asked = c.req.valid("json");
-    const rule = policyOf(asked, c.env.door.config.network);
+    const rule = policyOf(asked, c.env.door.config.network, "budget");
     if (!rule.ok) return problemResponse("invalid_request", rule.detail);
     return resultResponse(await named.wallet.putBudget(budget, rule.policy, asked.disabled ?? false));
   });

@@ -44,7 +44,7 @@ export function walletRoutes(app: Hono<DoorEnv>): void {
     const { network, backend } = door.config;
     if (asked.network !== undefined && asked.network !== network)
       return problemResponse("invalid_request", `network: Expected ${network}, this Worker's network`);
-    const rule = policyOf(asked, network);
+    const rule = policyOf(asked, network, "wallet");
     if (!rule.ok) return problemResponse("invalid_request", rule.detail);
 
     const key = c.req.raw.headers.get("idempotency-key");
