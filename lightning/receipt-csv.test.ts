@@ -86,12 +86,27 @@ describe("receipts as CSV", () => {
     expect(row({ subject: text })["subject"]).toBe(`'${text}`);
   });
 
+  it.each([
+    ["/a;=1+1", "/a;'=1+1"],
+    ["/x;=cmd|'/C%20calc'!A0;y", "/x;'=cmd|'/C%20calc'!A0;y"],
+    ["a; @x;-1;b", "a;' @x;'-1;b"],
+    ["a;b=c", "a;b=c"],
+    ["=a;=b", "'=a;'=b"],
+  ])("where the list separator is a semicolon %j holds no formula either", (text, shown) => {
+    expect(row({ path: text })["path"]).toBe(shown);
+  });
+
   it("whatever strangers wrote comes back whole, and no cell can be taken for a formula", () => {
-    const text = fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom('"', ",", "\r", "\n", "=", "-", "'", "a", " ") }));
+    const text = fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom('"', ",", "\r", "\n", "=", "-", "'", "a", " ", ";") }));
     fc.assert(
       fc.property(text, text, (subject, path) => {
         const cells = row({ subject, path });
-        expect([path, `'${path}`]).toContain(cells["path"]);
+        const parts = path.split(";");
+        const whole = parts
+          .map((part, at) => (at > 0 && /^\s*[=+\-@＝＋－＠]/u.test(parts.slice(at).join(";")) ? `'${part}` : part))
+          .join(";");
+        expect([whole, `'${whole}`]).toContain(cells["path"]);
+        for (const value of Object.values(cells)) for (const part of value.split(";")) expect(part).not.toMatch(/^\s*[=+\-@]/u);
         for (const value of Object.values(cells)) expect(value).not.toMatch(/^\s*[=+\-@]/u);
       }),
     );

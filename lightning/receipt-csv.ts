@@ -1,7 +1,7 @@
 /**
- * Receipts as CSV (RFC 4180), for spreadsheets and ledgers. Much of a receipt was chosen by strangers (a path, a subject, a host), so a
- * cell that a spreadsheet would take for a formula is defused with an apostrophe in front. Amounts are integers: msat are exact; sat are
- * rounded up, one by one, so sums belong to the msat columns.
+ * Receipts as CSV (RFC 4180), for spreadsheets and ledgers. Much of a receipt was chosen by strangers (a path, a subject, a host), so
+ * what a spreadsheet would take for a formula is defused with an apostrophe in front: a whole cell, and what follows a semicolon. Amounts
+ * are integers: msat are exact; sat are rounded up, one by one, so sums belong to the msat columns.
  */
 import type { ReceiptRecord } from "./control-plane.ts";
 import { ceilToSat, isMsat, type Msat } from "./msat.ts";
@@ -68,6 +68,8 @@ function cell(content: Cell): string {
   if (content === null || content === undefined) return "";
   if (typeof content === "number") return String(content);
   // OWASP, "CSV Injection": the first character decides whether a spreadsheet evaluates the cell; some skip leading blanks.
-  const text = /^[\s\u00a0]*[=+\-@\t\r|%＝＋－＠]/u.test(content) ? `'${content}` : content;
+  const begun = /^[\s\u00a0]*[=+\-@\t\r|%＝＋－＠]/u.test(content) ? `'${content}` : content;
+  // Where the list separator is a semicolon (most of Europe) a spreadsheet parts the line there, quotes or not: each part is a cell's beginning.
+  const text = begun.replaceAll(/;(?=[\s\u00a0]*[=+\-@＝＋－＠])/gu, ";'");
   return /[",\r\n]/u.test(text) || text !== text.trim() ? `"${text.replaceAll('"', '""')}"` : text;
 }
