@@ -145,6 +145,13 @@ describe("its commands", () => {
     for (const word of rest.split(" ").filter((each) => each !== "" && !/\.(?:jsonl|csv)$/u.test(each))) expect(usage).toContain(word);
   });
 
+  it("whatever goes into a file or another program is run silently: npm writes lines of its own to standard output", () => {
+    const printed = [...lines, ...[...read("README.md").matchAll(/`(npm [^`]+)`/gu)].map(([, code = ""]) => code)];
+    const kept = printed.map((line) => line.replace(/ #.*$/u, "")).filter((line) => /^npm .*(?:[>|]|--json)/u.test(line));
+    expect(kept.length).toBeGreaterThan(2);
+    expect(kept.filter((line) => !/^npm (?:run|start) --silent /u.test(line))).toEqual([]);
+  });
+
   it("are there at all", () => {
     expect(operations.length).toBeGreaterThan(40);
   });
