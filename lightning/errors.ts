@@ -103,7 +103,7 @@ export const ERRORS = {
   payment_hash_mismatch: seller("Macaroon and invoice name different payment hashes", "Do not trust this seller; nothing was paid."),
   payment_hash_reused: seller(
     "This invoice was already used for something else",
-    "Send the request again to get a fresh invoice; nothing was paid.",
+    "Unless `detail` says that it is paid, send the request again to get a fresh invoice; nothing was paid now.",
     true,
   ),
   invoice_malformed: seller("The invoice cannot be read", "Tell the seller; nothing was paid."),

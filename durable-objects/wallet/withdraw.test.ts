@@ -1,5 +1,6 @@
 /** What an operator may ask to have paid out, and what is said when it is not. The payment itself goes the way of every other one. */
 import { afterEach, describe, expect, it } from "vitest";
+import { problem } from "../../lightning/errors.ts";
 import type { Msat } from "../../lightning/msat.ts";
 import type { Result } from "../../lightning/wallet-admin.ts";
 import type { PurchaseView } from "../../lightning/wallet-api.ts";
@@ -45,6 +46,31 @@ describe("an invoice that nobody can pay", () => {
       expect(await asked(rig, rig.offer({ amountMsat: Number.MAX_SAFE_INTEGER - 1991 }).invoice)).toMatchObject({ ok: true });
       expect(rig.sent.length).toBe(1);
     }
+  });
+});
+
+describe("an invoice that the wallet has met", () => {
+  it("invariant 2: is not paid again under another id, and the refusal says which withdrawal has it and how that one stands", async () => {
+    const rig = await WalletRig.make();
+    const { invoice } = rig.offer();
+    // The operator's answer is lost, and with it the id that the Worker had made.
+    const first = await asked(rig, invoice);
+    const id = first.ok ? first.value.purchaseId : "";
+    expect(await asked(rig, invoice)).toMatchObject({
+      ok: false,
+      code: "payment_hash_reused",
+      detail: `purchase ${id} has this invoice, and is paying: nothing is paid for it twice`,
+    });
+    await rig.sent[0]?.settle();
+    expect(await asked(rig, invoice)).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining(`${id} has this invoice, and is fulfilled`),
+    });
+    expect(rig.sent.length).toBe(1);
+  });
+
+  it("the advice that comes with it does not say that nothing was ever paid", () => {
+    expect(problem("payment_hash_reused").fix).toMatch(/^Unless `detail` says that it is paid/u);
   });
 });
 

@@ -88,8 +88,14 @@ function begin(vault: Vault, { withdrawalId, bolt11, maxFeeMsat, by }: WithdrawR
     vault.receipt("denied", denied, stopped.code, { evidence: denied.caller });
     return { ok: false, code: stopped.code, detail: stopped.detail };
   }
-  if (journal.paymentByHash(invoice.paymentHash) !== null)
-    return { ok: false, code: "payment_hash_reused", detail: "this wallet has met this invoice before" };
+  const met = journal.paymentByHash(invoice.paymentHash);
+  if (met !== null)
+    return {
+      ok: false,
+      code: "payment_hash_reused",
+      // Who lost the first answer must not take this for "never paid", and pay the same debt with a new invoice.
+      detail: `purchase ${met.purchase_id} has this invoice, and is ${journal.purchase(met.purchase_id)?.state ?? "unknown"}: nothing is paid for it twice`,
+    };
   const charge = vault.ports.payer.granularity === "sat" ? ceilToSat(invoice.amountMsat) : invoice.amountMsat;
   const reserved = journal.move(
     journal.move(opened(withdrawalId), "quote", invoice.expiresAt),
