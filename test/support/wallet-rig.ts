@@ -52,7 +52,7 @@ export interface RigOptions {
   readonly budgets?: Readonly<Record<string, Policy>>;
   readonly timing?: Partial<Timing>;
   /** What this payer can do beyond what every payer can. */
-  readonly payer?: Partial<Pick<Payer, "prepare" | "resume" | "maintain" | "forget" | "receive" | "granularity">>;
+  readonly payer?: Partial<Pick<Payer, "prepare" | "resume" | "maintain" | "forget" | "receive" | "granularity" | "status">>;
 }
 
 /** Every rig of the running test, for {@link checkRigs}. */
@@ -388,7 +388,6 @@ export class WalletRig {
         this.cancels.push(operation);
         return this.onCancel(operation);
       },
-      ...this.#more,
       status: async () => ({
         backend: "http-executor",
         online: true,
@@ -397,6 +396,7 @@ export class WalletRig {
         lastPaymentAt: null,
         version: null,
       }),
+      ...this.#more,
     };
   }
 }
