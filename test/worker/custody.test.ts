@@ -195,7 +195,12 @@ test("a wallet is restored from its words under its id and the next epoch, once"
   });
   expect((await call("POST", path, operator, { ...body, epoch: 1 })).json).toMatchObject({ code: "invalid_request" });
   expect((await call("POST", path, operator, body)).status).toBe(201);
-  expect((await call("GET", `/v1/wallets/${walletId}/custody`, operator)).json).toMatchObject({ epoch: 2, epochOfSpender: 2 });
+  expect((await call("GET", `/v1/wallets/${walletId}/custody`, operator)).json).toMatchObject({
+    epoch: 2,
+    epochOfSpender: 2,
+    // What it was restored from is its backup: without one Spark pays nothing on mainnet.
+    envelope: { backedUpAt: expect.any(Number) as unknown },
+  });
   expect((await call("POST", path, operator, body)).json).toMatchObject({ code: "already_exists" });
 });
 

@@ -72,7 +72,9 @@ export function custodyRoutes(app: Hono<DoorEnv>): void {
 
     const custody = await door.makeCustody({ walletId, owner, network }, asked.mnemonic, asked.backupRecipient ?? null);
     if (!custody.ok) return problemResponse(custody.code, custody.detail);
-    const { envelope, backup } = custody.value;
+    const { backup } = custody.value;
+    // The words come from a backup, so there is one: without this mark a wallet on mainnet pays nothing, and nothing could set it later.
+    const envelope = { ...custody.value.envelope, backedUpAt: custody.value.envelope.backedUpAt ?? door.now() };
     const wanted: WalletRecord = {
       walletId,
       owner,
