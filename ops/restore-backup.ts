@@ -29,7 +29,7 @@ export async function openBackup(text: string, identity: string | null): Promise
 }
 
 export interface RestoreOptions {
-  /** One more than the highest epoch in the lost deployment's receipts. */
+  /** One more than the highest epoch of the lost deployment: in its receipts, and in its wallet's status. */
   readonly epoch: number;
   readonly label?: string;
   /** Left out: the starter preset, which allows nothing yet. */

@@ -31,7 +31,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (url === null || !URL.canParse(url)) return usage("--url is the address of the deployment that takes the wallet over.");
   if (key === undefined || key === "") return usage("Set LIGHTNING_OPERATOR_KEY to an operator's key of that deployment.");
   if (epoch === null || !/^[1-9]\d{0,5}$/u.test(epoch) || Number(epoch) < 2)
-    return usage("--epoch is one more than the highest epoch in the lost deployment's receipts: 2 after a first deployment.");
+    return usage("--epoch is one more than the highest epoch of the lost deployment (docs/custody.md): 2 after a first deployment.");
   let given: { readonly identity: string | null; readonly policy: string | null };
   try {
     given = {

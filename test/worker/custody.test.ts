@@ -186,6 +186,21 @@ test("invariant 13: a fence and a spender elsewhere leave the object behind, and
   ).toMatchObject({ code: "envelope_unopenable" });
 });
 
+test("invariant 13: a fence of the epoch that this deployment itself spends under is no fence, and says so", async () => {
+  seller(challenge);
+  const own = await agentOf(operator);
+  const at = `/v1/wallets/${own.walletId}`;
+  expect((await call("POST", `${at}/spender`, operator, { epoch: 2, backend: "http-executor" })).status).toBe(200);
+  expect((await call("POST", `${at}/fence`, operator, { epoch: 2 })).json).toMatchObject({
+    code: "already_exists",
+    detail: expect.stringContaining("epoch 2") as unknown,
+  });
+  for (let n = 0; n < 2; n++) expect((await call("POST", `${at}/fence`, operator, { epoch: 3 })).json).toMatchObject({ epoch: 3 });
+  expect((await call("POST", "/v1/fetch", own.key, { url: "https://seller.example/fenced" })).json).toMatchObject({
+    code: "spender_superseded",
+  });
+});
+
 test("a wallet is restored from its words under its id and the next epoch, once", async () => {
   const walletId = "w_restored00000000";
   const path = `/v1/wallets/${walletId}/restore`;

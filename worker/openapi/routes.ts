@@ -528,7 +528,9 @@ export const ROUTES: readonly Described[] = [
     who: "operator",
     does: "Another deployment spends under this epoch: this one pays nothing any more",
     body: Asked.FenceBody,
+    more: "Of an epoch that this deployment itself spends under, or of an earlier one, it says `already_exists`: that fences nothing.",
     answers: { 200: answer("the wallet's record", Shape.WalletShape) },
+    problems: ["already_exists"],
   },
   {
     route: "POST /v1/wallets/:walletId/restore",

@@ -48,7 +48,13 @@ export function custodyRoutes(app: Hono<DoorEnv>): void {
     const named = walletOf(c);
     const control = c.env.door.control(operatorOf(c).owner);
     if (named === null || (await control.wallet(named.walletId)) === null) return problemResponse("not_found");
-    return json(await control.fenceSpender(named.walletId, c.req.valid("json").epoch));
+    const { epoch } = c.req.valid("json");
+    const record = await control.fenceSpender(named.walletId, epoch);
+    // A fence holds back whoever is behind it: an object that has this epoch already, by a move of its own, would go on paying.
+    const own = await named.wallet.custody();
+    return own.ok && own.value.epoch >= epoch
+      ? problemResponse("already_exists", `this deployment spends under epoch ${own.value.epoch}: only a later one fences it`)
+      : json(record);
   });
 
   /**
