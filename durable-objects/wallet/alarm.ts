@@ -8,7 +8,7 @@ import { maintain } from "./maintain.ts";
 import { isOurs } from "./order.ts";
 import { resume } from "./resume.ts";
 import { isNever, within, release, saidSettled, settleBlock } from "./send.ts";
-import { reseal } from "./reseal.ts";
+import { JOB as RESEAL, reseal } from "./reseal.ts";
 import { retain } from "./retain.ts";
 import { unfulfilled } from "./deliver.ts";
 import type { OperationRef, PaymentOutcome } from "../../lightning/payer.ts";
@@ -29,7 +29,7 @@ export async function alarm(vault: Vault): Promise<void> {
     vault.disarmed();
     vault.ports.alarm.set(vault.ports.clock.now() + SAFETY_NET);
     // Without the record key nothing can be booked: what is due waits at the safety net's pace.
-    if ((await vault.ready()) === null) {
+    if (needsNoKey(vault) || (await vault.ready()) === null) {
       const due = vault.journal.due(vault.clock.now(), BATCH);
       const visited = await Promise.all(due.map((row) => visit(vault, row)));
       await outbox(vault);
@@ -47,6 +47,11 @@ export async function alarm(vault: Vault): Promise<void> {
   } catch (error) {
     vault.ports.log("rearm_failed", { error: error instanceof Error ? error.name : "unknown" });
   }
+}
+
+/** After "disable now" the record key stays out of memory, unless there is something that only it can book or seal anew. */
+function needsNoKey(vault: Vault): boolean {
+  return vault.wallet()?.state === "disabled" && vault.journal.openPayments() === 0 && vault.journal.job(RESEAL) === null;
 }
 
 /** @returns false when it could not be done now, and could not be put off either */

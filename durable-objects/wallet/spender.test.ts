@@ -230,6 +230,27 @@ describe("disable now", () => {
     expect(opened.map((bytes) => bytes.every((byte) => byte === 0))).toEqual(opened.map(() => true));
   });
 
+  it("keeps them out of memory while nothing is open: what the alarm has to send needs none, and a rotation does", async () => {
+    const vault = await rig();
+    let opened = 0;
+    const ports = vault.ports();
+    const unwrap: typeof ports.keys.unwrap = (...args) => {
+      opened++;
+      return ports.keys.unwrap(...args);
+    };
+    const { WalletCore } = await import("./core.ts");
+    vault.core = new WalletCore({ ...ports, keys: { ...ports.keys, unwrap } });
+    await vault.buy();
+    await vault.core.disableNow();
+    const before = opened;
+    await vault.alarm();
+    expect([opened - before, (await vault.control.snapshot(WALLET_ID))?.openRows]).toEqual([0, 0]);
+    await vault.core.rotate("record-key");
+    await vault.core.disableNow();
+    await vault.alarm();
+    expect((await vault.core.custody()).ok && vault.sql.rows("SELECT 1 FROM former_record_key")).toEqual([]);
+  });
+
   it("invariant 11: stays for new money until an operator enables, and then the keys open again", async () => {
     const vault = await rig();
     await vault.core.disableNow();
