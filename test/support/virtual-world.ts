@@ -19,6 +19,7 @@ import { createGateway, type Gateway } from "../../sandbox/gateway.ts";
 import { manualPorts, type ManualPorts } from "../../sandbox/manual-ports.ts";
 import { SimulatedNode } from "../../sandbox/node.ts";
 import { createWire, type Wire } from "../../sandbox/wire.ts";
+import { wakeOpenWallets, type Round } from "../../worker/cron.ts";
 import type { FetchCall, FlowAnswer, FlowPorts, QuoteFlowAnswer } from "../../worker/flow-types.ts";
 import { purchase, quoteFlow } from "../../worker/flow.ts";
 import { NodeSql } from "./sql-node.ts";
@@ -46,6 +47,10 @@ export class VirtualWorld {
   /** False: the payer is one of those that can keep no fence. */
   fences = true;
   security: SecurityState = { version: 1, globalPause: false, ownerKillSwitch: false, epoch: 1 };
+  /** How long an answer to an order is on its way, ms. */
+  answerTakesMs = 0;
+  /** As the wallet has told the control plane. */
+  openRows = 0;
   /** Called before a message leaves; every row before it is durable by then. */
   onBorder: (message: Border) => void = () => {};
   /** Where requests for a path really go: a seller that has changed. */
@@ -82,6 +87,7 @@ export class VirtualWorld {
       pay: async (order) => {
         this.onBorder("pay");
         const heard = await wire.pay(order);
+        if (this.answerTakesMs > 0) await new Promise<void>((arrived) => this.ports.timer(this.answerTakesMs, arrived));
         if (heard.kind === "nothing" || heard.outcome.kind === "operation_conflict") throw new Error("the connection broke");
         return heard.outcome;
       },
@@ -144,6 +150,21 @@ export class VirtualWorld {
     this.#core = new WalletCore(this.#walletPorts());
     this.#armAlarm();
     for (const tell of callers) tell(Object.assign(new Error("the object was reset"), { durableObjectReset: true, retryable: true }));
+  }
+
+  /** The platform gives the alarm up, as it does after six failures: nothing fires until somebody sets it again. */
+  dropAlarm(): void {
+    this.#alarmAt = null;
+    this.#cancelAlarm();
+  }
+
+  /** A round of the Worker's cron, over what the control plane knows. */
+  cron(): Promise<Round> {
+    return wakeOpenWallets({
+      platform: { owners: async ({ after }) => (after === null ? [OWNER] : []) },
+      control: (owner) => ({ walletsWithOpenRows: async () => (owner === OWNER && this.openRows > 0 ? [WALLET] : []) }),
+      wake: () => this.#core.alarm(),
+    });
   }
 
   /** One request of an agent, its body read to the end. Resolves only while the clock runs: {@link run}. */
@@ -333,7 +354,10 @@ export class VirtualWorld {
           return mine(Promise.resolve(this.security));
         },
         ingestReceipts: (_walletId, records) => mine(Promise.resolve({ acknowledged: records.at(-1)?.receipt.sequence ?? 0 })),
-        putSnapshot: () => mine(Promise.resolve()),
+        putSnapshot: async ({ openRows }) => {
+          this.openRows = openRows;
+          await mine(Promise.resolve());
+        },
       },
       log: () => {},
     };
