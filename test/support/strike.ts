@@ -18,9 +18,12 @@ const HOURS = 3_600_000;
 const LONG = 2 * HOURS;
 const ROUTES = [...SERVICES, ...ODD_ROUTES].map(({ name }) => name);
 
+export const DEATHS = ["nobody", "object", "process"] as const;
+
 export interface Strike {
   readonly state: State;
-  readonly death: "object" | "process";
+  /** Who dies at that moment; `nobody`: what is under way goes on into the fault. */
+  readonly death: (typeof DEATHS)[number];
   readonly fault: Fault | null;
   /** Path and query that the seller's place is taken by; null: it stays as it is. */
   readonly seller: string | null;
@@ -47,6 +50,8 @@ export interface Seen {
 export interface Struck {
   /** Was the purchase ever in the state? */
   readonly reached: boolean;
+  /** Has any payment met the payer's fault? */
+  readonly bit: boolean;
   readonly during: Seen;
   readonly after: Seen;
   /** What the books of wallet and node do not agree on; empty when they do. */
@@ -58,12 +63,19 @@ export async function strike({ state, death, fault, seller }: Strike, sql: NodeS
   const way: Way = WAYS[state];
   const world = await VirtualWorld.create(way.caps ?? {}, sql);
   try {
-    let reached = false;
+    let [reached, bit] = [false, false];
+    const { faults } = world.node;
+    const take = faults.take.bind(faults);
+    faults.take = (...asked) => {
+      const taken = take(...asked);
+      bit ||= fault !== null && taken === fault;
+      return taken;
+    };
     const hit = (): void => {
       reached = true;
       world.onBorder = () => {};
       spoil(world, way.path, fault, seller);
-      world.die(death);
+      if (death !== "nobody") world.die(death);
     };
     // The first purchase of a path, but for `served_cached`, which needs one before it.
     const present = (): State | undefined =>
@@ -77,7 +89,7 @@ export async function strike({ state, death, fault, seller }: Strike, sql: NodeS
     mend(world);
     await world.run(HOURS);
     const after = await again(world, way);
-    return { reached, during, after, disagreements: disagreements(world) };
+    return { reached, bit, during, after, disagreements: disagreements(world) };
   } finally {
     world.close();
   }
@@ -153,7 +165,7 @@ async function again(world: VirtualWorld, { path, maxMsat }: Way): Promise<Seen>
 export const word = (answer: FlowAnswer): string => (answer.kind === "answer" ? `${answer.status} ${answer.response.status}` : answer.code);
 
 /** Wallet and node, once everything has come to its end. */
-function disagreements({ sql, node }: VirtualWorld): readonly string[] {
+export function disagreements({ sql, node }: VirtualWorld): readonly string[] {
   const found: string[] = [];
   const count = (query: string): number => sql.rows<{ n: number }>(query)[0]?.n ?? 0;
   const waiting = sql

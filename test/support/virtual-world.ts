@@ -10,7 +10,7 @@ import type { WalletPorts } from "../../durable-objects/wallet/ports.ts";
 import type { SecurityState, WalletRecord } from "../../lightning/control-plane.ts";
 import type { Envelope } from "../../lightning/envelope.ts";
 import { sats, type Msat } from "../../lightning/msat.ts";
-import type { Payer } from "../../lightning/payer.ts";
+import type { Payer, PaymentOutcome } from "../../lightning/payer.ts";
 import type { Policy } from "../../lightning/policy.ts";
 import { openRecord, sealRecord } from "../../lightning/seal.ts";
 import type { Auth, WalletPort } from "../../lightning/wallet-api.ts";
@@ -49,6 +49,8 @@ export class VirtualWorld {
   security: SecurityState = { version: 1, globalPause: false, ownerKillSwitch: false, epoch: 1 };
   /** How long an answer to an order is on its way, ms. */
   answerTakesMs = 0;
+  /** What the payer says when it is asked; null: what it knows. */
+  lookupSays: (() => Promise<PaymentOutcome>) | null = null;
   /** As the wallet has told the control plane. */
   openRows = 0;
   /** Called before a message leaves; every row before it is durable by then. */
@@ -93,6 +95,7 @@ export class VirtualWorld {
       },
       lookup: async (operation) => {
         this.onBorder("lookup");
+        if (this.lookupSays !== null) return this.lookupSays();
         const outcome = await executor.lookup(operation);
         if (outcome.kind === "operation_conflict") throw new Error("refused");
         return outcome;
