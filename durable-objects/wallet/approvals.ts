@@ -57,15 +57,15 @@ export function useGrant(vault: Vault, id: string, purchaseId: string): void {
 }
 
 /** The question already asked for this request, if nobody has answered it yet. */
-export function pendingFor(vault: Vault, row: PurchaseRow, now: number): string | null {
+export function pendingFor(vault: Vault, row: PurchaseRow, now: number): Pick<Row, "id" | "because"> | null {
   return (
-    vault.ports.sql.rows<{ id: string }>(
-      `SELECT id FROM approval WHERE budget = ? AND request_hash = ? AND state = 'pending' AND expires_at > ? ${SAME_SUBJECT} LIMIT 1`,
+    vault.ports.sql.rows<Pick<Row, "id" | "because">>(
+      `SELECT id, because FROM approval WHERE budget = ? AND request_hash = ? AND state = 'pending' AND expires_at > ? ${SAME_SUBJECT} LIMIT 1`,
       row.budget,
       row.request_hash,
       now,
       row.subject,
-    )[0]?.id ?? null
+    )[0] ?? null
   );
 }
 

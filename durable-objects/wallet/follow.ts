@@ -2,7 +2,6 @@
 import type { Code } from "../../lightning/errors.ts";
 import { isOpenPayment, isPaid } from "../../lightning/purchase.ts";
 import type { PayAnswer } from "../../lightning/wallet-api.ts";
-import { pendingFor } from "./approvals.ts";
 import type { Vault } from "./vault.ts";
 
 export interface Follow {
@@ -53,14 +52,5 @@ export function landed(vault: Vault, purchaseId: string, leaderId: string): PayA
   const code: Code = leader.code ?? "purchase_cancelled";
   if (row.id !== leader.id && row.state === "opened")
     return vault.refuse(row, "fail", code, "the purchase that was under way for this resource ended unpaid");
-  // Asked, and the reply was lost: without the question's name nobody could answer it.
-  const asked = code === "approval_required" ? pendingFor(vault, row, vault.clock.now()) : null;
-  return {
-    kind: "refused",
-    code,
-    detail: code,
-    purchaseId,
-    receiptId: vault.receipts.of(row.id).at(-1) ?? null,
-    ...(asked === null ? {} : { approvalId: asked }),
-  };
+  return { kind: "refused", code, detail: code, purchaseId, receiptId: vault.receipts.of(row.id).at(-1) ?? null };
 }

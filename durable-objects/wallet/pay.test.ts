@@ -322,9 +322,35 @@ describe("caps", () => {
     });
     expect([rig.sent.length, rig.one("SELECT COUNT(*) AS n FROM payment"), rig.state(id)]).toEqual([0, 0, "awaiting_approval"]);
   });
+
+  it("invariant 18: the question is named again after a lost reply, to whoever asked it and to whoever was told of it", async () => {
+    const rig = await WalletRig.make({ budgets: { agents: { ...POLICY, approvalAboveMsat: 21_000 as Msat } } });
+    const challenge = rig.offer().challenge;
+    for (const id of [rig.newId(), rig.newId()]) {
+      await rig.open(id);
+      const first = await rig.pay(id, challenge);
+      expect(first).toMatchObject({
+        code: "approval_required",
+        approvalId: `appr_${rig.sql.rows<{ id: string }>("SELECT MIN(id) AS id FROM purchase")[0]?.id}`,
+      });
+      expect(await rig.pay(id, challenge)).toEqual(first);
+    }
+    expect(rig.one("SELECT COUNT(*) AS n FROM approval")).toBe(1);
+  });
 });
 
 describe("a quote", () => {
+  it("says the same again after a lost reply", async () => {
+    const rig = await WalletRig.make();
+    const id = rig.newId();
+    await rig.open(id);
+    const request = { purchaseId: id, auth: AGENTS, challenge: rig.offer().challenge, refusedCredentialId: null, waitMs: 0 };
+    const first = await rig.core.quote(request);
+    expect(first.kind).toBe("quote");
+    expect(await rig.core.quote(request)).toEqual(first);
+    expect(codeOf(await rig.pay(id, request.challenge))).toBe("purchase_cancelled");
+  });
+
   it("says what would be paid, reserves nothing, and expires", async () => {
     const rig = await WalletRig.make();
     const id = rig.newId();

@@ -5,11 +5,11 @@
 import { decide, type Decision, type SpendRequest } from "../../lightning/decide.ts";
 import { ERRORS } from "../../lightning/errors.ts";
 import { add, type Msat } from "../../lightning/msat.ts";
-import { readOffers, type Offer } from "../../lightning/offers.ts";
+import { readOffers, type Offer, type Offers } from "../../lightning/offers.ts";
 import type { Policy } from "../../lightning/policy.ts";
-import { isOpenPayment, isPaid } from "../../lightning/purchase.ts";
+import { isOpenPayment, isPaid, type State } from "../../lightning/purchase.ts";
 import type { Network } from "../../lightning/bolt11.ts";
-import type { PayAnswer, PayRequest, Quote, QuoteAnswer } from "../../lightning/wallet-api.ts";
+import type { PayAnswer, PayRequest, Quote, QuoteAnswer, Refusal } from "../../lightning/wallet-api.ts";
 import { APPROVAL_MS, ask, grantFor, pendingFor, useGrant } from "./approvals.ts";
 import type { CredentialRow } from "./credentials.ts";
 import { refused } from "./deliver.ts";
@@ -21,6 +21,8 @@ import { send } from "./send.ts";
 import type { Vault } from "./vault.ts";
 
 const UNFULFILLED = "an earlier payment for this origin and scope has not been fulfilled";
+/** What a person is asked for, by the reason for which. */
+const BECAUSE = { host: "this host is not on the allowlist", amount: "at or above the approval threshold" } as const;
 
 interface Send {
   readonly kind: "send";
@@ -51,17 +53,18 @@ export async function quote(vault: Vault, request: PayRequest): Promise<QuoteAns
   if (wallet !== null) await vault.security.refresh(wallet.wallet_id);
   if ((await vault.ready()) !== null) return refusal(request.purchaseId, "envelope_unopenable");
   return vault.transact((): QuoteAnswer => {
-    const found = find(vault, request);
+    const found = find(vault, request, "quoted");
     if (found.kind === "refused") return found;
     // Paid, or being paid: there is no price left to quote.
     if (found.kind !== "offer") return refusal(request.purchaseId, "invalid_request", "this purchase is past its quote");
     const { row, offer, scope, now } = found;
     const decided = decision(vault, row, offer, now);
     const closed = owing(vault, row, scope, now) === "closed";
-    const quoted = vault.journal.move(row, "quote", vault.clock.now() + vault.timing.openLease);
+    // Quoted before, and the reply was lost: the lease that runs is the first one's.
+    if (row.state === "opened") vault.journal.move(row, "quote", vault.clock.now() + vault.timing.openLease);
     return {
       kind: "quote",
-      purchaseId: quoted.id,
+      purchaseId: row.id,
       quote: closed ? { ...decided.quote, allowed: false, code: "paid_unfulfilled" } : decided.quote,
     };
   });
@@ -185,9 +188,9 @@ function question(
   policies: readonly Policy[],
 ): PayAnswer {
   const now = vault.clock.now();
-  const detail = verdict.because === "host" ? "this host is not on the allowlist" : "at or above the approval threshold";
+  const detail = BECAUSE[verdict.because];
   const asked = pendingFor(vault, row, now);
-  if (asked !== null) return { ...vault.refuse(row, "deny", "approval_required", detail), quote: quoted, approvalId: asked };
+  if (asked !== null) return { ...vault.refuse(row, "deny", "approval_required", detail), quote: quoted, approvalId: asked.id };
   const until = now + Math.min(...policies.map((policy) => policy.approvalMs ?? APPROVAL_MS));
   const waiting = vault.journal.move(vault.journal.move(row, "quote", until), "ask", until, "approval_required");
   const approvalId = ask(vault, waiting, {
@@ -212,8 +215,11 @@ type Found =
   | Follow
   | { readonly kind: "offer"; readonly row: PurchaseRow; readonly offer: Offer; readonly scope: string; readonly now: number };
 
-/** The caller's own purchase, ready for a payment, and the offer we would take; or what there is to say instead. */
-function find(vault: Vault, request: PayRequest): Found {
+/**
+ * The caller's own purchase, ready for a payment, and the offer we would take; or what there is to say instead.
+ * @param ready the state besides `opened` in which it is still to be decided
+ */
+function find(vault: Vault, request: PayRequest, ready: State = "opened"): Found {
   const caller = vault.config.authenticate(request.auth);
   if (!caller.ok) return refusal(request.purchaseId, caller.code);
   const row = vault.journal.purchase(request.purchaseId);
@@ -223,7 +229,9 @@ function find(vault: Vault, request: PayRequest): Found {
   const { refusedCredentialId } = request;
   const wasHanded = refusedCredentialId !== null && row.credential_id === refusedCredentialId;
   // Said already, and the reply was lost: the same word again.
-  if (row.state !== "opened" && !(wasHanded && isPaid(row.state))) {
+  if (row.state !== "opened" && row.state !== ready && !(wasHanded && isPaid(row.state))) {
+    const asked = row.code === "approval_required" ? askedBefore(vault, row, request.challenge) : null;
+    if (asked !== null) return asked;
     const word = landed(vault, row.id, row.id);
     return word.kind === "pending" ? { kind: "follow", purchaseId: row.id, leaderId: row.id } : word;
   }
@@ -239,18 +247,34 @@ function find(vault: Vault, request: PayRequest): Found {
     if (word !== null) return word;
   }
   const now = vault.clock.now();
-  const wallet = vault.wallet();
-  const budget = vault.config.budgetRow(row.budget);
-  const policies = wallet === null || budget === null ? null : vault.policies(wallet, budget);
-  const opaque = policies?.every((policy) => policy.opaqueTokens === "allow") ?? false;
-  const read = readOffers(request.challenge, { network: (wallet?.network ?? null) as Network | null, now, opaque });
+  const policies = vault.policiesOf(row);
+  const read = offers(vault, row, request.challenge);
   if (read.choice === null) {
     const { code, detail } = read.error ?? { code: "challenge_missing" as const, detail: "nothing to pay" };
     return vault.refuse(row, ERRORS[code].outcome === "denied" ? "deny" : "fail", code, detail);
   }
   const offer = read.choice;
-  const scope = offer.services === null ? pathScope(row.path, policies?.[0].pathPrefixes ?? []) : `services:${offer.services}`;
+  const scope = offer.services === null ? pathScope(row.path, policies[0]?.pathPrefixes ?? []) : `services:${offer.services}`;
   return { kind: "offer", row, offer, scope, now };
+}
+
+function offers(vault: Vault, row: PurchaseRow, challenge: string): Offers {
+  const policies = vault.policiesOf(row);
+  const opaque = policies.length > 0 && policies.every((policy) => policy.opaqueTokens === "allow");
+  return readOffers(challenge, { network: (vault.wallet()?.network ?? null) as Network | null, now: vault.clock.now(), opaque });
+}
+
+/** Still unanswered. Without the question's name whoever asked could not tell a person what to decide about. */
+function askedBefore(vault: Vault, row: PurchaseRow, challenge: string): Refusal | null {
+  const asked = pendingFor(vault, row, vault.clock.now());
+  if (asked === null) return null;
+  const { choice } = offers(vault, row, challenge);
+  return {
+    ...refusal(row.id, "approval_required", BECAUSE[asked.because]),
+    receiptId: vault.receipts.of(row.id).at(-1) ?? null,
+    ...(choice === null ? {} : { quote: decision(vault, row, choice, vault.clock.now()).quote }),
+    approvalId: asked.id,
+  };
 }
 
 interface Decided {
