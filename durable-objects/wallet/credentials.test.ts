@@ -179,7 +179,7 @@ describe("a refusal", () => {
   });
 
   it("invariant 6: of one that never served still counts when its secrets have had their term: only delivery or its owner ends that", async () => {
-    const rig = await WalletRig.make({ timing: { keepUnpaid: 1000, keepSecrets: 60_000 } });
+    const rig = await WalletRig.make({ timing: { keepUnpaid: 1000, keepSecrets: 60_000, retainPause: 1000 } });
     const { id, answer } = await rig.begin(rig.offer({ validUntil: START + 60_000 }));
     await rig.sent[0]?.settle();
     const paid = await answer;

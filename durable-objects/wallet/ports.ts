@@ -96,6 +96,10 @@ export interface Timing {
   readonly keepReceipts: number;
   /** Sealed tokens, invoices and credentials that can no longer be used; longer than any payment can be under way. */
   readonly keepSecrets: number;
+  /** The books' hours: the longest window a policy can name is a month. Their totals stay. */
+  readonly keepHours: number;
+  /** Between two looks at what has had its term: each goes through whole tables. */
+  readonly retainPause: number;
 }
 
 export const TIMING: Timing = {
@@ -117,6 +121,8 @@ export const TIMING: Timing = {
   keepUnpaid: 7 * 86_400_000,
   keepReceipts: 90 * 86_400_000,
   keepSecrets: 30 * 86_400_000,
+  keepHours: 62 * 86_400_000,
+  retainPause: 3_600_000,
 };
 
 /** At most this many payer calls at once; the rest wait in `reserved`. */

@@ -6,9 +6,8 @@
 import type { Vault } from "./vault.ts";
 
 const BATCH = 500;
-const DAY = 86_400_000;
-/** The longest window a policy can name is a month; two are kept. */
-const KEEP_HOURS = 62 * DAY;
+/** To the next batch, where one was full. Milliseconds. */
+const MORE = 1000;
 /**
  * One credential may serve any number of paths, each remembered. Beyond so many the oldest credentials' are forgotten: such a path's next
  * request is met with a 402, and then finds the credential by its scope.
@@ -23,40 +22,50 @@ export function retain(vault: Vault): void {
   if (job === null || job.at > now) return;
   vault.transact(() => {
     const more = prune(vault, now);
-    const next = more ? now + 1000 : oldest(vault);
+    const next = more ? now : oldest(vault);
     if (next === null) vault.journal.unschedule(JOB);
-    else vault.journal.schedule(JOB, Math.max(next, now + 1000));
+    else vault.journal.schedule(JOB, Math.max(next, now + (more ? MORE : vault.timing.retainPause)));
   });
 }
 
-/** When the first thing that is there now will have had its term, or null: not before what it awaits has come. */
+/** When the first thing that is there now will have had its term, or null. */
 function oldest(vault: Vault): number | null {
-  const { keepUnpaid } = vault.timing;
-  if (!Number.isFinite(keepUnpaid)) return null;
-  const [row] = vault.ports.sql.rows<{ at: number | null }>(
-    `SELECT MIN(at) AS at FROM (
-       SELECT MIN(MAX(opened_at + ?1, COALESCE(due_at, 0))) AS at FROM purchase WHERE id NOT IN (SELECT purchase_id FROM payment) AND id NOT IN (SELECT purchase_id FROM approval)
-       UNION ALL SELECT MIN(MAX(asked_at + ?1, expires_at)) AS at FROM approval WHERE state <> 'used'
-     )`,
-    keepUnpaid,
-  );
-  return row?.at ?? null;
+  const { keepUnpaid, keepReceipts, keepSecrets, keepHours } = vault.timing;
+  const terms: readonly (readonly [keep: number, query: string])[] = [
+    [
+      keepUnpaid,
+      "SELECT MIN(opened_at) AS at FROM purchase WHERE id NOT IN (SELECT purchase_id FROM payment) AND id NOT IN (SELECT purchase_id FROM approval)",
+    ],
+    [keepUnpaid, "SELECT MIN(expires_at) AS at FROM approval WHERE state <> 'used'"],
+    [keepReceipts, "SELECT MIN(at) AS at FROM receipt WHERE sequence < (SELECT MAX(sequence) FROM receipt)"],
+    [keepSecrets, "SELECT MIN(reserved_at) AS at FROM payment WHERE state <> 'open' AND length(sealed) > 0"],
+    [
+      keepSecrets,
+      "SELECT MIN(CASE state WHEN 'evicted' THEN created_at ELSE usable_until END) AS at FROM credential WHERE length(sealed) > 0 AND state <> 'refused'",
+    ],
+    [keepHours, "SELECT MIN(hour) AS at FROM spent WHERE hour <> -1"],
+  ];
+  let first: number | null = null;
+  for (const [keep, query] of terms) {
+    const at = Number.isFinite(keep) ? (vault.ports.sql.rows<{ at: number | null }>(query)[0]?.at ?? null) : null;
+    if (at !== null && (first === null || at + keep < first)) first = at + keep;
+  }
+  return first;
 }
 
 /** @returns true when a batch was full: there is more */
 function prune(vault: Vault, now: number): boolean {
   const { sql } = vault.ports;
-  const { keepUnpaid, keepReceipts, keepSecrets } = vault.timing;
+  const { keepUnpaid, keepReceipts, keepSecrets, keepHours } = vault.timing;
   let full = false;
   const batch = (query: string, ...bind: number[]): void => {
     if (sql.rows(query, ...bind, BATCH).length === BATCH) full = true;
   };
   if (Number.isFinite(keepUnpaid)) {
-    // A question that nobody answered, or whose grant nobody used. Its receipts tell of it after that.
+    // A question that came to nothing; one that was used belongs to a payment. The longest grant has ended long before its term.
     batch(
-      "DELETE FROM approval WHERE id IN (SELECT id FROM approval WHERE state <> 'used' AND asked_at < ? AND expires_at < ? AND purchase_id NOT IN (SELECT id FROM purchase WHERE due_at IS NOT NULL) LIMIT ?) RETURNING id",
+      "DELETE FROM approval WHERE id IN (SELECT a.id FROM approval a JOIN purchase p ON p.id = a.purchase_id WHERE a.state <> 'used' AND a.expires_at < ? AND p.due_at IS NULL LIMIT ?) RETURNING id",
       now - keepUnpaid,
-      now,
     );
     batch(
       "DELETE FROM purchase WHERE seq IN (SELECT seq FROM purchase WHERE due_at IS NULL AND opened_at < ? AND id NOT IN (SELECT purchase_id FROM payment) AND id NOT IN (SELECT purchase_id FROM approval) LIMIT ?) RETURNING seq",
@@ -80,7 +89,7 @@ function prune(vault: Vault, now: number): boolean {
     );
     // One that was refused and never served stays what it is: it forbids to pay again until it is delivered or written off (invariant 6).
     batch(
-      "UPDATE credential SET sealed = X'', state = 'evicted' WHERE id IN (SELECT id FROM credential WHERE usable_until IS NOT NULL AND usable_until < ? AND length(sealed) > 0 AND state <> 'refused' LIMIT ?) RETURNING id",
+      "UPDATE credential SET sealed = X'', state = 'evicted' WHERE id IN (SELECT id FROM credential WHERE (CASE state WHEN 'evicted' THEN created_at ELSE usable_until END) < ? AND length(sealed) > 0 AND state <> 'refused' LIMIT ?) RETURNING id",
       now - keepSecrets,
     );
     batch(
@@ -91,9 +100,11 @@ function prune(vault: Vault, now: number): boolean {
     "DELETE FROM learned WHERE (origin, path) IN (SELECT l.origin, l.path FROM learned l JOIN credential c ON c.id = l.credential_id WHERE l.served = 1 ORDER BY c.created_at, l.origin, l.path LIMIT MIN(MAX((SELECT COUNT(*) FROM learned WHERE served = 1) - ?, 0), ?)) RETURNING path",
     KEEP_PATHS,
   );
-  batch(
-    "DELETE FROM spent WHERE (holder, hour) IN (SELECT holder, hour FROM spent WHERE hour <> -1 AND hour < ? LIMIT ?) RETURNING hour",
-    now - KEEP_HOURS,
-  );
+  if (Number.isFinite(keepHours)) {
+    batch(
+      "DELETE FROM spent WHERE (holder, hour) IN (SELECT holder, hour FROM spent WHERE hour <> -1 AND hour < ? LIMIT ?) RETURNING hour",
+      now - keepHours,
+    );
+  }
   return full;
 }

@@ -22,10 +22,11 @@ const keysOf = async (each: CustodyRig): Promise<readonly string[]> => {
   const view = await each.core.custody();
   return view.ok ? view.value.recordKeys.map(({ id, kekVersion, state }) => `${id} ${kekVersion} ${state}`) : [view.code];
 };
+/** Key ids in the heads of sealed rows; what retention has emptied has none. */
 const sealedWith = (each: CustodyRig): readonly string[] =>
   each.sql
     .rows<{ id: string }>(
-      "SELECT DISTINCT hex(substr(sealed, 2, 2)) AS id FROM (SELECT sealed FROM payment UNION ALL SELECT sealed FROM credential) ORDER BY 1",
+      "SELECT DISTINCT hex(substr(sealed, 2, 2)) AS id FROM (SELECT sealed FROM payment UNION ALL SELECT sealed FROM credential) WHERE length(sealed) > 0 ORDER BY 1",
     )
     .map(({ id }) => id);
 

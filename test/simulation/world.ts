@@ -81,6 +81,7 @@ export class World {
       keepUnpaid: scheduler.choice.oneIn(3) ? 10_800_000 : Infinity,
       keepReceipts: Infinity,
       keepSecrets: Infinity,
+      keepHours: Infinity,
     };
     this.object = new SimObject(scheduler, this.weather, (instance) => new WalletCore(walletPorts(this, instance), timing));
     this.mirror = new Mirror(this.object.sql);

@@ -45,7 +45,7 @@ export interface Sent {
 }
 
 /** Nothing is ever pruned, so that an idle wallet has no alarm at all. */
-const FOREVER: Timing = { ...TIMING, keepUnpaid: Infinity, keepReceipts: Infinity, keepSecrets: Infinity };
+const FOREVER: Timing = { ...TIMING, keepUnpaid: Infinity, keepReceipts: Infinity, keepSecrets: Infinity, keepHours: Infinity };
 
 export interface RigOptions {
   readonly policy?: Policy;

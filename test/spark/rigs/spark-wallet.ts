@@ -64,7 +64,7 @@ export class SparkWalletRig {
     this.world = world;
     this.#rig = rig;
     this.sql = sql;
-    this.#timing = { ...TIMING, keepUnpaid: FOREVER, keepReceipts: FOREVER, keepSecrets: FOREVER, ...options.timing };
+    this.#timing = { ...TIMING, keepUnpaid: FOREVER, keepReceipts: FOREVER, keepSecrets: FOREVER, keepHours: FOREVER, ...options.timing };
     this.#sparkTiming = { ...SPARK_TIMING, quiet: 1, ...options.spark };
     [this.payer, this.core] = this.#begin();
   }
