@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { APPROVALS_PAGE } from "../../lightning/approval.ts";
+import { APPROVALS_PAGE, type ApprovalLink } from "../../lightning/approval.ts";
 import type { Code } from "../../lightning/errors.ts";
 import type { Msat } from "../../lightning/msat.ts";
 import type { OpenRequest } from "../../lightning/wallet-api.ts";
+import { CustodyRig } from "../../test/support/custody-rig.ts";
 import { POLICY, WalletRig, checkRigs, type RigOptions } from "../../test/support/wallet-rig.ts";
 
 afterEach(checkRigs);
@@ -132,5 +133,104 @@ describe("a link whose wallet's keys cannot be opened", () => {
     expect(await rig.core.decideByLink(link.value, "approve")).toMatchObject({ ok: true, value: { state: "granted" } });
     const nobody = WalletRig.empty();
     expect(await nobody.core.approvalByLink(link.value)).toMatchObject({ ok: false, code: "forbidden" });
+  });
+});
+
+describe("invariant 18: a grant is for one request, one time, one price, one while", () => {
+  const REQUEST = { method: "POST", url: "https://seller.example/order?n=1", bodySha256: "a".repeat(64) };
+
+  it.each<[string, Partial<OpenRequest>]>([
+    ["method", { method: "PUT" }],
+    ["query", { url: "https://seller.example/order?n=2" }],
+    ["origin", { url: "https://other.example/order?n=1" }],
+    ["body", { bodySha256: "b".repeat(64) }],
+    ["body left out", { bodySha256: null }],
+    ["budget", { auth: { kind: "binding", budget: "others" } }],
+  ])("another %s is asked about anew, and the grant stays for its own", async (_what, change) => {
+    const { rig, approvalId } = await asked({ budgets: { agents: ASKING, others: ASKING } }, REQUEST);
+    expect(await approve(rig, approvalId)).toMatchObject({ ok: true });
+    const id = rig.newId();
+    expect((await rig.open(id, { ...REQUEST, ...change })).kind).toBe("fetch");
+    const { auth } = change;
+    const answer = rig.pay(id, rig.offer().challenge, auth === undefined ? {} : { auth });
+    await rig.quiet();
+    expect(rig.sent.length).toBe(0);
+    expect(await answer).toMatchObject({ code: "approval_required" });
+    await rig.begin(rig.offer(), REQUEST);
+    expect([rig.sent.length, await rig.core.approval(approvalId)]).toMatchObject([1, { value: { state: "used" } }]);
+  });
+
+  it.each<[string, string, (rig: WalletRig) => unknown]>([
+    ["after it has run out", "approval_required", (rig) => rig.advance(15 * 60_000)],
+    [
+      "once its host is blocked",
+      "host_blocked",
+      (rig) => rig.core.setPolicy({ ...POLICY, hosts: { ...POLICY.hosts, block: ["seller.example"] } }),
+    ],
+    ["once the cap is lower", "amount_over_cap", (rig) => rig.core.setPolicy({ ...POLICY, perPaymentMsat: 20_000 as Msat })],
+    ["once the wallet is disabled", "wallet_disabled", (rig) => rig.core.disable()],
+  ])("%s it pays nothing and is not used up: %s", async (_when, code, happens) => {
+    const { rig, approvalId } = await asked({}, REQUEST);
+    expect(await approve(rig, approvalId)).toMatchObject({ ok: true });
+    await happens(rig);
+    const id = rig.newId();
+    const opened = await rig.open(id, REQUEST);
+    const answer = opened.kind === "refused" ? Promise.resolve(opened) : rig.pay(id, rig.offer().challenge);
+    await rig.quiet();
+    expect([rig.sent.length, await rig.core.approval(approvalId)]).toMatchObject([0, { value: { usedBy: null } }]);
+    expect(await answer).toMatchObject({ code });
+  });
+
+  it("two answers at once: the first decides; the same request twice at once: one payment; a crash gives no grant back", async () => {
+    const { rig, approvalId } = await asked({}, REQUEST);
+    const said = await Promise.all([approve(rig, approvalId), rig.core.decideApproval(approvalId, "reject", "bob", null)]);
+    expect(said.filter(({ ok }) => ok).length).toBe(1);
+    expect(said.find(({ ok }) => !ok)).toMatchObject({ code: "already_exists" });
+    const again = said[0].ok ? approvalId : await ask(rig, REQUEST);
+    if (again !== approvalId) expect(await approve(rig, again)).toMatchObject({ ok: true });
+    // Sellers whose tokens work once let nobody wait for another's payment: only the grant stands between two of them.
+    await rig.core.setPolicy({ ...POLICY, hostSettings: [{ host: "seller.example", reuse: "never" }] });
+    await Promise.all([rig.begin(rig.offer(), REQUEST), rig.begin(rig.offer(), REQUEST)]);
+    expect(rig.sent.length).toBe(1);
+    rig.crash();
+    const third = await rig.begin(rig.offer(), REQUEST);
+    expect([await third.answer, rig.sent.length]).toMatchObject([{ code: "approval_required" }, 1]);
+  });
+
+  it("a record key's rotation leaves a grant as it is, and a link from before it decides nothing", async () => {
+    const vault = await CustodyRig.make();
+    await vault.core.putBudget("agents", ASKING, false);
+    const { id, path, challenge } = await vault.begin();
+    const auth = { kind: "binding", budget: "agents" } as const;
+    const pay = (purchaseId: string) => vault.core.pay({ purchaseId, auth, challenge, refusedCredentialId: null, waitMs: 45_000 });
+    expect(await pay(id)).toMatchObject({ code: "approval_required" });
+    const link = async (): Promise<ApprovalLink> => {
+      const made = await vault.core.approvalLink(`appr_${id}`);
+      if (!made.ok) throw new Error(made.detail);
+      return made.value;
+    };
+    const before = await link();
+    expect(await vault.core.rotate("record-key")).toMatchObject({ ok: true });
+    for (const verdict of ["approve", "reject"] as const)
+      expect(await vault.core.decideByLink(before, verdict)).toMatchObject({ ok: false, code: "forbidden" });
+    expect(await vault.core.decideByLink(await link(), "approve")).toMatchObject({ ok: true });
+    expect(await vault.core.rotate("record-key")).toMatchObject({ ok: true });
+    const again = crypto.randomUUID();
+    const url = `https://seller.example${path}`;
+    await vault.core.open({
+      purchaseId: again,
+      auth,
+      method: "GET",
+      url,
+      bodySha256: null,
+      idempotencyKey: null,
+      maxMsat: null,
+      subject: null,
+      waitMs: 0,
+    });
+    expect(await pay(again)).toMatchObject({ kind: "credential" });
+    expect(vault.sent.length).toBe(1);
+    await vault.check();
+    vault.close();
   });
 });
