@@ -64,7 +64,7 @@ export interface Policy extends WindowCaps {
   /** Caps for each end user or run that a caller names with `Lightning-Subject`; a budget's matter: a wallet's policy with them is refused. */
   readonly perSubject?: SubjectCaps;
   readonly hostSettings?: readonly HostSettings[];
-  /** How long a person has for an approval, and then the agent to use it, ms. Default 15 minutes. */
+  /** How long a person has for an approval, and then the agent to use it, ms. The shorter of wallet and budget; 15 minutes where neither says. */
   readonly approvalMs?: number;
   /** The wallet's status says so when less than this can be spent. */
   readonly lowBalanceMsat?: Msat;

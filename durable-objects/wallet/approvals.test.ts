@@ -234,3 +234,20 @@ describe("invariant 18: a grant is for one request, one time, one price, one whi
     vault.close();
   });
 });
+
+it("a person has as long as the wallet or the budget says; where both do, the shorter, and the default only where neither does", async () => {
+  const HOUR = 3_600_000;
+  for (const [wallet, budget, expected] of [
+    [HOUR, undefined, HOUR],
+    [undefined, HOUR, HOUR],
+    [HOUR, 2 * HOUR, HOUR],
+    [undefined, undefined, HOUR / 4],
+  ] as const) {
+    const patience = (approvalMs: number | undefined) => (approvalMs === undefined ? {} : { approvalMs });
+    const { rig, approvalId } = await asked({
+      policy: { ...POLICY, ...patience(wallet) },
+      budgets: { agents: { ...ASKING, ...patience(budget) } },
+    });
+    expect(await rig.core.approval(approvalId)).toMatchObject({ ok: true, value: { expiresAt: rig.now + expected } });
+  }
+});

@@ -191,7 +191,8 @@ function question(
   const detail = BECAUSE[verdict.because];
   const asked = pendingFor(vault, row, now);
   if (asked !== null) return { ...vault.refuse(row, "deny", "approval_required", detail), quote: quoted, approvalId: asked.id };
-  const until = now + Math.min(...policies.map((policy) => policy.approvalMs ?? APPROVAL_MS));
+  const patience = policies.flatMap(({ approvalMs }) => approvalMs ?? []);
+  const until = now + (patience.length === 0 ? APPROVAL_MS : Math.min(...patience));
   const waiting = vault.journal.move(vault.journal.move(row, "quote", until), "ask", until, "approval_required");
   const approvalId = ask(vault, waiting, {
     because: verdict.because,
