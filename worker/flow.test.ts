@@ -362,6 +362,16 @@ describe("with a payment", () => {
     expect(done.deliveries).toMatchObject([{ complete: false }, { bytes: 3, complete: true }]);
   });
 
+  test("a stored credential that serves a long stream is told about too: its purchase would pass for one whose Worker never came back", async () => {
+    const done = await buy({ open: [FETCH(CACHED)], seller: () => new Response(new ReadableStream<Uint8Array>()) });
+    expect(done.answer).toMatchObject({ kind: "answer", status: "cached" });
+    for (let steps = 0; steps < 3 && done.deliveries.length === 0; steps++) {
+      done.clock.step();
+      await setImmediate();
+    }
+    expect(done.deliveries).toEqual([{ purchaseId: "p-1", credentialId: "c-old", status: 200, bytes: 0, sha256: null, complete: false }]);
+  });
+
   test("a caller who leaves is an incomplete delivery, and the seller's stream is cancelled", async () => {
     let cancelled = false;
     const body = new ReadableStream<Uint8Array>({

@@ -77,12 +77,12 @@ const bytesAsBody = (whole: Uint8Array | null): ReadableStream<Uint8Array> | nul
   whole === null || whole.length === 0 ? null : new Response(whole).body;
 
 /**
- * The delivery record at the end of the body. A new credential that has served is worth telling before the end of a long stream:
- * the purchase's lease would run out in the middle of it, and others would take the credential for one that never served.
+ * The delivery record at the end of the body. That a credential has served is worth telling before the end of a long stream: the
+ * purchase's lease would run out in the middle of it, and others would take a new credential for one that never served.
  */
 async function report({ ports, line }: Run, credential: Credential | null, status: number, passed: Promise<Passed>): Promise<void> {
   const record = { credentialId: credential?.id ?? null, status };
-  if (credential?.status === "paid" && (await within(ports.clock, LONG_MS, passed)).kind === "late") {
+  if (credential !== null && (await within(ports.clock, LONG_MS, passed)).kind === "late") {
     await line.delivered({ ...record, bytes: 0, sha256: null, complete: false });
   }
   await line.delivered({ ...record, ...(await passed) });
