@@ -110,8 +110,12 @@ function resume(vault: Vault, row: PurchaseRow, of: string): OpenAnswer | Follow
 
 /** A seller whose tokens work once: only one that was paid for and never delivered may still be used, by whoever comes for the same. */
 export function mayShare(vault: Vault, policies: readonly Policy[], row: PurchaseRow, credential: CredentialRow): boolean {
-  if (!vault.sellers.takesOnce(policies, row, credential.scope)) return true;
-  return credential.state !== "served" && vault.journal.purchase(credential.purchase_id)?.state === "paid_unfulfilled";
+  const once = vault.sellers.takesOnce(policies, row, credential.scope);
+  if (!once && credential.state !== "fresh") return true;
+  const buyer = vault.journal.purchase(credential.purchase_id);
+  // Another budget's policy may know what this one's does not: its buyer is on his way to the seller, and it would be spent before him.
+  if (!once && (buyer === null || !vault.sellers.takesOnce(vault.policiesOf(buyer), row, credential.scope))) return true;
+  return credential.state !== "served" && buyer?.state === "paid_unfulfilled";
 }
 
 /** The same purchase id again: after a reset or a lost reply. */

@@ -70,3 +70,21 @@ describe("a purchase at a seller who may take ten minutes to begin", () => {
     expect(rig.state(id)).toBe("abandoned");
   });
 });
+
+it("invariant 6: a token that its buyer's budget knows to work once is not taken from him on his way to the seller", async () => {
+  const knowing = under({ reuse: "never" });
+  const rig = await WalletRig.make({ policy: POLICY, budgets: { agents: knowing, others: POLICY } });
+  const { id, answer } = await rig.begin();
+  await rig.sent[0]?.settle();
+  const paid = await answer;
+  const others = { kind: "binding", budget: "others" } as const;
+  const [known, other] = [rig.newId(), rig.newId()];
+  expect(await rig.open(known, { auth: others })).toMatchObject({ kind: "fetch", credential: null });
+  expect(await rig.open(other, { auth: others, url: "https://seller.example/joke/2" })).toMatchObject({ credential: null });
+  const bought = rig.pay(other, rig.offer().challenge, { auth: others });
+  await rig.quiet();
+  await rig.sent[1]?.settle();
+  expect(await bought).toMatchObject({ kind: "credential", credential: { status: "paid" } });
+  await rig.deliver(id, paid.kind === "credential" ? paid.credential.id : "");
+  expect(rig.state(id)).toBe("fulfilled");
+});
