@@ -16,6 +16,8 @@ export type ReceiptKind =
   | "failed"
   | "unknown"
   | "unfulfilled"
+  /** Only of what a receipt had called unfulfilled or written off before. */
+  | "fulfilled"
   | "late_settlement"
   | "granted"
   | "rejected"

@@ -281,6 +281,22 @@ describe("delivery", () => {
     expect(rig.state(id)).toBe("fulfilled");
   });
 
+  it.each([
+    [false, ["paid", "unfulfilled paid_unfulfilled", "fulfilled"]],
+    [true, ["paid", "unfulfilled paid_unfulfilled", "written_off paid_unfulfilled", "fulfilled"]],
+  ])("invariant 14: what a receipt called undelivered and comes after all leaves a receipt, once (written off: %s)", async (off, told) => {
+    const rig = await WalletRig.make();
+    const { id, answer } = await rig.begin();
+    await rig.sent[0]?.settle();
+    const paid = await answer;
+    const credentialId = paid.kind === "credential" ? paid.credential.id : "";
+    await rig.runAlarms(TIMING.paidLease);
+    if (off) expect((await rig.core.writeOff(id)).ok).toBe(true);
+    await rig.deliver(id, credentialId);
+    await rig.deliver(id, credentialId);
+    expect([rig.state(id), await rig.told(id)]).toEqual(["fulfilled", told]);
+  });
+
   it("anything but a 2xx fulfils nothing, and a record for another credential is dropped", async () => {
     const rig = await WalletRig.make();
     const { id, answer } = await rig.begin();

@@ -115,7 +115,10 @@ function record(vault: Vault, row: PurchaseRow, { credentialId, status, bytes, s
   if (!good) return;
   // Whoever used it: what was bought has now been delivered.
   const buyer = credential.purchase_id === row.id ? row : journal.purchase(credential.purchase_id);
-  if (buyer !== null && isPaid(buyer.state) && buyer.state !== "fulfilled") journal.move(buyer, "fulfil", null);
+  if (buyer === null || !isPaid(buyer.state) || buyer.state === "fulfilled") return;
+  const done = journal.move(buyer, "fulfil", null);
+  // A receipt has said otherwise, and a later truth is a new receipt (invariant 14).
+  if (buyer.state !== "paid") vault.receipt("fulfilled", done, null, { payment: journal.payment(done.id), credential });
 }
 
 function own(vault: Vault, { budget, caller }: Principal, purchaseId: string): PurchaseRow | null {

@@ -236,6 +236,8 @@ export class Books {
     const wanted = RECEIPTS[row.state];
     if (wanted !== undefined && !wanted.some((kind) => row.receipts?.split(",").includes(kind) === true))
       throw this.#broken(`invariant 14: ${row.state}, and its receipts are ${row.receipts ?? "none"}`);
+    if (row.state === "fulfilled" && /(?:unfulfilled|written_off)$/u.test(row.receipts ?? ""))
+      throw this.#broken(`invariant 14: fulfilled, and its last receipt says otherwise: ${row.receipts ?? ""}`);
     if (isPaid(row.state) !== (row.payment_state === "settled"))
       throw this.#broken(`invariant 3: money is ${row.payment_state ?? "not set aside"} while the purchase is ${row.state}`);
     if (!isPaying(row)) return;

@@ -238,6 +238,7 @@ const KINDS: Readonly<Record<ReceiptKind, true>> = {
   failed: true,
   unknown: true,
   unfulfilled: true,
+  fulfilled: true,
   late_settlement: true,
   granted: true,
   rejected: true,
