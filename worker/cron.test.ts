@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
 import { wakeOpenWallets } from "./cron.ts";
 
-/** `owners` by name, each with the wallets that have open rows. */
-function world(owners: Readonly<Record<string, readonly string[]>>, broken: readonly string[] = []) {
+/** `owners` by name, each with the wallets that have open rows. What is `mute` never answers; time is up as soon as nothing else happens. */
+function world(owners: Readonly<Record<string, readonly string[]>>, broken: readonly string[] = [], mute: readonly string[] = []) {
   const woken: string[] = [];
   const pages: (string | null)[] = [];
-  const fail = (name: string): void => {
+  const fail = async (name: string): Promise<void> => {
     if (broken.includes(name)) throw new Error("out of reach");
+    if (mute.includes(name)) await new Promise(() => {});
   };
   return {
     woken,
@@ -14,7 +15,7 @@ function world(owners: Readonly<Record<string, readonly string[]>>, broken: read
     ports: {
       platform: {
         owners: async ({ after, limit }: { readonly after: string | null; readonly limit: number }) => {
-          fail("register");
+          await fail("register");
           pages.push(after);
           return Object.keys(owners)
             .toSorted()
@@ -24,13 +25,21 @@ function world(owners: Readonly<Record<string, readonly string[]>>, broken: read
       },
       control: (owner: string) => ({
         walletsWithOpenRows: async () => {
-          fail(owner);
+          await fail(owner);
           return owners[owner] ?? [];
         },
       }),
       wake: async (owner: string, walletId: string) => {
-        fail(walletId);
+        await fail(walletId);
         woken.push(`${owner}/${walletId}`);
+      },
+      clock: {
+        now: () => 0,
+        timer: () => {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          const handle = setImmediate(resolve);
+          return { done: promise, cancel: () => clearImmediate(handle) };
+        },
       },
     },
   };
@@ -49,6 +58,14 @@ test("invariant 4: an owner, a wallet or the register that cannot be reached sto
   const alone = world({ main: ["w1"] }, ["register"]);
   expect(await wakeOpenWallets(alone.ports)).toEqual({ owners: 1, open: 1, failed: 1 });
   expect(alone.woken).toEqual(["main/w1"]);
+});
+
+test("invariant 4: an owner, a wallet or the register that never answers stops nobody else's", async () => {
+  const { ports, woken } = world({ main: ["w1"], ada: ["w3", "w5"], bob: ["w6"], cleo: ["w7"] }, [], ["main", "bob", "w3"]);
+  expect(await wakeOpenWallets(ports)).toEqual({ owners: 4, open: 3, failed: 3 });
+  expect(woken.toSorted()).toEqual(["ada/w5", "cleo/w7"]);
+  const alone = world({ main: ["w1"] }, [], ["register"]);
+  expect(await wakeOpenWallets(alone.ports)).toEqual({ owners: 1, open: 1, failed: 1 });
 });
 
 test("the platform's own owner is visited before there is a register, and more owners than one page are all visited", async () => {

@@ -72,6 +72,7 @@ export default {
       platform: embeddedPlatform(env.CONTROL_PLANE),
       control: (owner) => embeddedControlPlane(env.CONTROL_PLANE, owner),
       wake: (owner, walletId) => walletStub(env.WALLET, owner, walletId).wake(),
+      clock,
     });
     log("cron", { ...round });
   },

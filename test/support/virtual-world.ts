@@ -167,6 +167,7 @@ export class VirtualWorld {
       platform: { owners: async ({ after }) => (after === null ? [OWNER] : []) },
       control: (owner) => ({ walletsWithOpenRows: async () => (owner === OWNER && this.openRows > 0 ? [WALLET] : []) }),
       wake: () => this.#core.alarm(),
+      clock: this.#clock(() => true),
     });
   }
 
