@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sats } from "../../lightning/msat.ts";
-import { isOpenPayment, type State } from "../../lightning/purchase.ts";
+import { STATES, isOpenPayment, isTerminal, type State } from "../../lightning/purchase.ts";
 import { differences, readBooks, untilBooks, type PurchaseOnDisk } from "./books.ts";
 import { startKillRig, type Buyer, type KillRig } from "./rig.ts";
 import type { Held, Message } from "./toll-gate.ts";
@@ -214,6 +214,10 @@ function onDisk({ buyer, path }: Cut): PurchaseOnDisk {
 
 describe("SIGKILL", () => {
   const cuts: Cut[] = [];
+
+  it("has a case for every state of the table that waits for something: in the others there is nothing left to do", () => {
+    expect(new Set(CASES.map(({ at }) => at))).toEqual(new Set(STATES.filter((state) => !isTerminal(state))));
+  });
 
   it.each(CASES)("finds the journal as the last message left it: $name", async ({ at, bring }) => {
     const cut = await bring(`/many/${cuts.length + 1}0`);
