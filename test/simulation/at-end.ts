@@ -15,19 +15,33 @@ export function checkAtEnd(world: World): void {
     throw new Violation(`liveness: ${waiting.length} purchases are still ${waiting[0]?.state} (${waiting[0]?.code ?? "no code"})`);
   if (one("SELECT COUNT(*) AS n FROM payment WHERE state = 'open'") > 0) throw new Violation("invariant 4: money is still reserved");
   if (one("SELECT COUNT(*) AS n FROM flight") > 0) throw new Violation("invariant 2: a flight has not landed");
+  if (one("SELECT COUNT(*) AS n FROM former_record_key") + one("SELECT COUNT(*) AS n FROM reseal") > 0)
+    throw new Violation("liveness: rows are still sealed with a former record key");
+  if (world.control.openRows > 0 && world.house.clockSetBackAt === 0)
+    throw new Violation("invariant 4: the control plane believes that rows are open");
   if (one("SELECT COUNT(*) AS n FROM approval WHERE state = 'pending'") > 0) throw new Violation("invariant 18: a question is still open");
   checkBooks(world);
   checkChain(world);
 }
 
-function checkBooks({ object: { sql }, node, mirror, weather }: World): void {
+function checkBooks({ object: { sql }, node, mirror, weather, requests }: World): void {
   mirror.refresh();
-  let sum = 0;
+  /** Every holder's every hour, and what it has spent since ever. */
+  const booked = new Map<string, number>();
   for (const row of mirror.payments()) {
     const entry = node.of(row.operation_id);
     if (row.payment_state === "settled") {
       const total = row.charge_msat + (row.fee_msat ?? 0);
-      if (row.kind === "purchase") sum += total;
+      if (row.kind === "purchase") {
+        const { host, port } = new URL(row.origin);
+        const at = `${host.replace(/:.*$/u, "")}:${port === "" ? 443 : port}`;
+        const subject = requests.get(row.id)?.subject ?? null;
+        const holders = ["wallet", `wallet@${at}`, `budget/${row.budget}`, `budget/${row.budget}@${at}`];
+        if (subject !== null) holders.push(`subject/${row.budget}/${subject}`);
+        for (const holder of holders)
+          for (const hour of [-1, row.reserved_at - (row.reserved_at % 3_600_000)])
+            booked.set(`${holder} ${hour}`, (booked.get(`${holder} ${hour}`) ?? 0) + total);
+      }
       // Where an operator ended it, nobody may have known the fee: then its whole reserve was booked.
       const unsure = row.receipts?.includes("resolved") === true;
       const truth = entry?.state === "settled" ? entry.amountMsat + entry.feeMsat : null;
@@ -38,9 +52,14 @@ function checkBooks({ object: { sql }, node, mirror, weather }: World): void {
   }
   for (const entry of node.ledger)
     if (mirror.of(entry.operationId) === null) throw new Violation("the books differ at the end: a payment the journal does not know");
-  const counted =
-    sql.rows<{ n: number }>("SELECT COALESCE(SUM(settled_msat), 0) AS n FROM spent WHERE holder = 'wallet' AND hour = -1")[0]?.n ?? 0;
-  if (counted !== sum) throw new Violation(`invariant 3: the counters say ${counted}, the payments ${sum}`);
+  const counted = new Map(
+    sql
+      .rows<{ holder: string; hour: number; n: number }>("SELECT holder, hour, settled_msat AS n FROM spent")
+      .map(({ holder, hour, n }) => [`${holder} ${hour}`, n]),
+  );
+  for (const name of new Set([...counted.keys(), ...booked.keys()]))
+    if (counted.get(name) !== booked.get(name))
+      throw new Violation(`invariant 3: the counters say ${counted.get(name)} of ${name}, the payments ${booked.get(name)}`);
   if (weather.on("rogue")) return;
   if (mirror.payments().some(({ receipts }) => receipts?.includes("late_settlement") === true))
     throw new Violation("invariant 4: a late settlement, though the payer kept its contract");

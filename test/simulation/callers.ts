@@ -3,10 +3,14 @@ import { bytesToHex } from "@noble/hashes/utils.js";
 import { sats, type Msat } from "../../lightning/msat.ts";
 import type { WalletPort } from "../../lightning/wallet-api.ts";
 import type { FetchCall, FlowAnswer, FlowPorts, SellerResponse } from "../../worker/flow-types.ts";
-import { purchase } from "../../worker/flow.ts";
+import { purchase, quoteFlow } from "../../worker/flow.ts";
 import { NEVER, ONCE, OTHER, SELLER, UNLISTED } from "./policies.ts";
+import { Violation } from "./scheduler.ts";
 import { rpc } from "./wire.ts";
 import type { World } from "./world.ts";
+
+/** Answers after which a caller may come back for what is under way. */
+const UNFINISHED: ReadonlySet<string> = new Set(["payment_pending", "payment_unknown", "paid_unfulfilled"]);
 
 /** What was asked for, as the caller knows it: the journal's word is never taken for it. */
 export interface Request {
@@ -15,10 +19,15 @@ export interface Request {
   readonly budget: string;
   readonly subject: string | null;
   readonly maxMsat: Msat | null;
+  /** Which sending it belongs to: one of them may open several purchases, and pays once at most. */
+  readonly sending: number;
+  /** It pays nothing: an earlier purchase taken up again, or a question about the price. */
+  readonly unpaying: "resume" | "quote" | null;
 }
 
 export class Callers {
   begun = 0;
+  #sendings = 0;
   readonly answers: Record<string, number> = {};
   readonly #world: World;
 
@@ -45,7 +54,7 @@ export class Callers {
     const budget = choice.pick(["alpha", "beta"]);
     const call: FetchCall = {
       auth: { kind: "binding", budget },
-      method: keyed && choice.oneIn(2) ? "POST" : "GET",
+      method: (keyed ? choice.oneIn(2) : choice.oneIn(6)) ? "POST" : "GET",
       url: origin + path,
       headers: [],
       body: null,
@@ -54,7 +63,8 @@ export class Callers {
       subject: choice.oneIn(3) ? choice.pick(subjects) : null,
       waitMs: choice.oneIn(3) && weather.on("leaving") ? choice.delay(60_000) : 45_000,
     };
-    this.#send(index, call, 2);
+    if (choice.oneIn(12)) this.#quote(index, call);
+    else this.#send(index, call, 2);
     // A caller with a key may well send the same again: at once, or long after what it bought has expired.
     if (keyed && choice.oneIn(2)) scheduler.after(choice.delay(2_000_000), `purchase ${index} again`, () => this.#send(index, call, 0));
   }
@@ -64,7 +74,7 @@ export class Callers {
     const { scheduler, weather } = this.#world;
     let dead = false;
     purchase(
-      this.#ports(call, () => dead),
+      this.#ports(call, () => dead, call.resume == null ? null : "resume"),
       call,
     )
       .then((answer) => this.#answered(index, call, answer, patience))
@@ -75,12 +85,28 @@ export class Callers {
       });
   }
 
+  /** Somebody wants to know what it would cost. */
+  #quote(index: number, call: FetchCall): void {
+    const { scheduler } = this.#world;
+    quoteFlow(
+      this.#ports(call, () => false, "quote"),
+      call,
+    )
+      .then((answer) => scheduler.note(`answer ${index} ${answer.kind === "problem" ? answer.code : answer.kind}`))
+      .catch((error: unknown) => scheduler.fail(error));
+  }
+
   #answered(index: number, call: FetchCall, answer: FlowAnswer, patience: number): void {
     const { scheduler, books, people } = this.#world;
     const label = answer.kind === "answer" ? answer.status : answer.code;
     this.answers[label] = (this.answers[label] ?? 0) + 1;
     scheduler.note(`answer ${index} ${label}`);
     books.answered(answer);
+    // Told that it is under way, or paid and not delivered: some come back for it, and pay nothing more whatever they find.
+    if (UNFINISHED.has(label) && patience > 0 && scheduler.choice.oneIn(2))
+      scheduler.after(scheduler.choice.delay(600_000), `purchase ${index} resumed`, () =>
+        this.#send(index, { ...call, resume: answer.purchaseId }, 0),
+      );
     if (label !== "approval_required" || patience === 0) return;
     people.told();
     // Impatient ones send it twice at once: a grant is used once all the same.
@@ -90,8 +116,10 @@ export class Callers {
       scheduler.after(wait + scheduler.choice.delay(60_000), `purchase ${index} after asking, twice`, () => this.#send(index, call, 0));
   }
 
-  #ports(call: FetchCall, gone: () => boolean): FlowPorts {
+  #ports(call: FetchCall, gone: () => boolean, unpaying: Request["unpaying"]): FlowPorts {
     const world = this.#world;
+    const sending = this.#sendings++;
+    const shown = new Set<string>();
     const { scheduler, weather, seller, requests } = world;
     const line =
       <K extends keyof WalletPort>(name: K) =>
@@ -111,6 +139,10 @@ export class Callers {
             void scheduler.after(weather.travel(), label, () => {
               if (!gone()) tell();
             });
+          const [, credential] = init.headers.find(([name]) => name.toLowerCase() === "authorization") ?? [];
+          if (credential !== undefined && init.method === "POST" && call.idempotencyKey === null && shown.has(credential))
+            return scheduler.fail(new Violation("invariant 6: a POST without a key was sent twice with what it had paid for"));
+          if (credential !== undefined) shown.add(credential);
           if (weather.strikes("lostCall", 40)) return back("seller unreachable", () => reject(new Error("connection refused")));
           scheduler.after(weather.travel(), "seller asked", () => {
             let response: SellerResponse;
@@ -139,7 +171,8 @@ export class Callers {
         uuid: () => {
           const id = bytesToHex(scheduler.choice.bytes(16));
           const { url, method, maxMsat, subject } = call;
-          requests.set(id, { url, method, maxMsat, subject, budget: call.auth.kind === "binding" ? call.auth.budget : "" });
+          const budget = call.auth.kind === "binding" ? call.auth.budget : "";
+          requests.set(id, { url, method, maxMsat, subject, budget, sending, unpaying });
           return id;
         },
       },

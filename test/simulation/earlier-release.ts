@@ -42,6 +42,7 @@ export function foundEarlier(world: World): void {
       EPOCH,
     );
   for (const index of [0, 1]) openRow(world, key, index);
+  world.control.snapshot(EPOCH, 2);
   sql.setAlarm(EPOCH + TIMING.payDeadline + TIMING.grace);
 }
 
@@ -87,7 +88,15 @@ function openRow({ object: { sql }, scheduler, seller, node, requests }: World, 
     sealed,
   );
   sql.rows("INSERT INTO flight (origin, scope, purchase_id) VALUES (?, ?, ?)", SELLER, `services:old${index}`, id);
-  requests.set(id, { url: SELLER + path, method: "GET", budget: "alpha", subject: null, maxMsat: null });
+  requests.set(id, {
+    url: SELLER + path,
+    method: "GET",
+    budget: "alpha",
+    subject: null,
+    maxMsat: null,
+    sending: -1 - index,
+    unpaying: null,
+  });
   // Some orders were lost with the old instance.
   if (!paying || choice.oneIn(4)) return;
   const order = {

@@ -41,6 +41,7 @@ export const FAULTS = [
   "switches",
   "staleControl",
   "newSpender",
+  "backends",
 ] as const;
 
 /**
@@ -55,6 +56,11 @@ export const isFault = (name: string): name is Fault => name === "rogue" || FAUL
 export function swarm(seed: number): ReadonlySet<Fault> {
   const choice = new Choice(seed ^ 0x5eed);
   return new Set(FAULTS.filter(() => !choice.oneIn(4)));
+}
+
+/** In a third of all runs an instance lives ten times as long: where each dies within seconds, nobody is served twice. */
+export function lifetime(seed: number): number {
+  return new Choice(seed ^ 0x11fe).oneIn(3) ? 10 : 1;
 }
 
 export class Weather {

@@ -3,21 +3,26 @@
  * and keep the keys. They are honest and may be late; they look at the node's own books before they say how a payment ended.
  */
 import type { WalletCore } from "../../durable-objects/wallet/core.ts";
+import type { Backend } from "../../lightning/payer.ts";
 import type { OpenKey } from "../../durable-objects/wallet/ports.ts";
 import { HOUR } from "../../lightning/decide.ts";
 import type { Msat } from "../../lightning/msat.ts";
 import type { Rotation, SpenderMove } from "../../lightning/wallet-custody.ts";
 import type { PurchaseView } from "../../lightning/wallet-api.ts";
+import { RECORD } from "./wallet-record.ts";
 import { insist } from "./wire.ts";
 import type { World } from "./world.ts";
 
 export interface Wanted {
   readonly amountMsat: number;
   readonly maxFeeMsat: number;
+  readonly expiresAt: number;
 }
 
 /** Hours after the last purchase. What nobody but an operator can end comes to its end in one of these. */
 const ROUNDS = [0.2, 1.1, 2, 4, 8, 24];
+/** How long a caller may take to hear what the object said: it is asked again, and every way may be slow. Milliseconds. */
+const ON_ITS_WAY = 600_000;
 /** wrangler.toml, triggers. */
 const CRON_MS = 300_000;
 
@@ -29,10 +34,14 @@ export class House {
   /** When the object's clock was last set back, by the true time; anything reckoned in its time is blurred then. */
   clockSetBackAt = 0;
   readonly withdrawals = new Map<string, Wanted>();
+  /** The backend of the deployment that runs now. */
+  backend: Backend = RECORD.backend;
   #enabling = 0;
   #enables = 0;
   #kekDown = false;
-  #wasDown = false;
+  /** When the secret store was last away, and when the policy was last not one. The scheduler's time. */
+  #downUntil = -Infinity;
+  #unreadableUntil = -Infinity;
   #kek = 1;
   readonly #retired = new Set<string>();
   /** Every record key that was ever wrapped. */
@@ -64,9 +73,13 @@ export class House {
     return this.#enabling > 0;
   }
 
-  /** Something may rightly be called unopenable. */
+  /** Something may rightly be called unopenable: the word of a moment ago may still be on its way. */
   get keysWereAway(): boolean {
-    return this.#wasDown;
+    return this.#kekDown || this.#world.scheduler.now < this.#downUntil + ON_ITS_WAY;
+  }
+
+  get policyWasAway(): boolean {
+    return this.unreadable || this.#world.scheduler.now < this.#unreadableUntil + ON_ITS_WAY;
   }
 
   // ---- what happens in a run
@@ -90,9 +103,9 @@ export class House {
     if (weather.on("kek"))
       times(1, "kek down", () => {
         this.#kekDown = true;
-        this.#wasDown = true;
         scheduler.after(choice.below(2000), "kek up", () => {
           this.#kekDown = false;
+          this.#downUntil = scheduler.now;
         });
       });
     if (weather.on("unreadable")) times(1, "policy garbled", () => this.#garble());
@@ -109,6 +122,10 @@ export class House {
     times(2, "withdraw", () => this.#spawn(this.#withdraw()));
     times(3, "the operator looks", () => this.#spawn(this.#round()));
     for (const hours of ROUNDS) scheduler.after(until + hours * HOUR, "the operator looks", () => this.#spawn(this.#round()));
+    if (weather.on("backends")) {
+      times(1, "another backend", () => this.#spawn(this.#otherBackend()));
+      scheduler.after(until + HOUR, "the right backend", () => this.rightBackend());
+    }
     for (let at = CRON_MS; at < until + 2 * HOUR; at += CRON_MS) scheduler.after(at, "cron", () => this.#cron());
   }
 
@@ -155,8 +172,10 @@ export class House {
 
   async #mend(): Promise<void> {
     const { policies } = this.#world;
+    this.#unreadableUntil = Infinity;
     // Until it has been heard: a wallet without a policy would pay nothing for the rest of the run.
     while ((await insist(this.#world, "set policy", (core) => core.setPolicy(policies.wallet))) === null);
+    this.#unreadableUntil = this.#world.scheduler.now;
   }
 
   #jump(): void {
@@ -189,11 +208,15 @@ export class House {
   /** The same spender under a new epoch, as after a restored backup: it must find nothing open, or wait. */
   async #move(): Promise<void> {
     const { control, scheduler } = this.#world;
-    const move: SpenderMove = {
+    await this.#moveTo({
       epoch: control.state.epoch + 1,
-      backend: "http-executor",
+      backend: control.record.backend,
       spender: scheduler.choice.oneIn(2) ? "executor" : null,
-    };
+    });
+  }
+
+  async #moveTo(move: SpenderMove): Promise<void> {
+    const { scheduler } = this.#world;
     for (let tries = 0; tries < 5; tries++) {
       const moved = await insist(this.#world, "move the spender", (core) => core.moveSpender(move));
       if (moved?.ok === true || (moved?.ok === false && moved.code === "already_exists")) return;
@@ -201,13 +224,41 @@ export class House {
     }
   }
 
+  /** A deployment with another backend: by mistake, over whatever is open; or in order, when the wallet has been moved to it. */
+  async #otherBackend(): Promise<void> {
+    const { control, scheduler } = this.#world;
+    const { choice } = scheduler;
+    const backend = control.record.backend === "http-executor" ? "spark-wasm" : "http-executor";
+    const move: SpenderMove | null = choice.oneIn(3) ? null : { epoch: control.state.epoch + 1, backend, spender: null };
+    if (move !== null) await this.#moveTo(move);
+    this.#deploy(backend);
+    // The same request again, to the deployment that is to take the epoch.
+    if (move !== null) await insist(this.#world, "move the spender", (core) => core.moveSpender(move));
+    scheduler.after(choice.delay(600_000), "the right backend", () => this.rightBackend());
+  }
+
+  #deploy(backend: Backend): void {
+    this.backend = backend;
+    this.#world.object.deploy();
+  }
+
+  /** Somebody sees that this deployment pays nothing. What is open belongs to the payer that has it in hand. */
+  rightBackend(): void {
+    const { books, control, mirror, object } = this.#world;
+    // Seen through the checks, so that what the look finds is not lost to them.
+    books.check();
+    const [wallet] = object.sql.rows<{ readonly backend: Backend }>("SELECT backend FROM wallet WHERE only = 1");
+    const right = mirror.open() > 0 && wallet !== undefined ? wallet.backend : control.record.backend;
+    if (this.backend !== right) this.#deploy(right);
+  }
+
   async #withdraw(): Promise<void> {
     const { scheduler, seller } = this.#world;
     const { choice } = scheduler;
     const amountMsat = 1 + choice.below(200_000);
-    const { bolt11, paymentHash } = seller.invoice(amountMsat);
+    const { bolt11, paymentHash, expiresAt } = seller.invoice(amountMsat);
     const maxFeeMsat = choice.below(5000) as Msat;
-    this.withdrawals.set(paymentHash, { amountMsat, maxFeeMsat });
+    this.withdrawals.set(paymentHash, { amountMsat, maxFeeMsat, expiresAt });
     const withdrawalId = uuid(choice.bytes(16));
     await insist(this.#world, "withdraw", (core) =>
       core.withdraw({ withdrawalId, bolt11, maxFeeMsat, by: "operator", waitMs: choice.delay(60_000) }),

@@ -37,6 +37,7 @@ export class Books {
   #lastReserved = 0;
   #lives = -1;
   readonly #seen = new Set<string>();
+  readonly #paidUnder = new Map<string, string>();
   /** Receipts that callers were told of: each must be in the chain at the end. */
   readonly told = new Set<string>();
 
@@ -75,7 +76,7 @@ export class Books {
 
   /** Switches, epoch and the wallet's own state let an order leave. */
   #allowed(order: PaymentOrder): void {
-    const { control, scheduler, house } = this.#world;
+    const { control, scheduler, house, seller, object } = this.#world;
     this.check();
     const { now } = scheduler;
     // A clock that is set back makes what the object knows look younger than it is, by five seconds at most.
@@ -88,6 +89,9 @@ export class Books {
       );
     if (order.epoch > control.state.epoch) throw this.#broken("invariant 13: an order under an epoch that nobody has given");
     if (house.disabled && !house.isEnabling) throw this.#broken("invariant 11: an order was made by a disabled wallet");
+    // By the host's clock: the journal's is never behind it.
+    const expiresAt = seller.byHash.get(order.paymentHash)?.expiresAt ?? house.withdrawals.get(order.paymentHash)?.expiresAt ?? Infinity;
+    if (expiresAt <= now + object.clockOffset) throw this.#broken("invariant 1: an order was made for an invoice that had expired");
   }
 
   /** The node has taken an order in hand. */
@@ -118,6 +122,7 @@ export class Books {
     const request = requests.get(row.id);
     if (minted === undefined || request === undefined || minted.amountMsat !== entry.amountMsat)
       throw this.#broken("invariant 7: the order's amount is not the invoice's");
+    if (request.unpaying !== null) throw this.#broken(`invariant 2: a payment for a ${request.unpaying}, which pays nothing`);
     const total = entry.amountMsat + order.maxFeeMsat;
     const budget = policies.budgets.get(request.budget);
     const cap = Math.min(
@@ -134,10 +139,13 @@ export class Books {
     const sharing = mirror.sharing(row);
     if (!once && sharing.some((other) => other.id !== row.id && isOpenPayment(other.state)))
       throw this.#broken("invariant 2: two payments are under way for one origin and scope");
-    const paid = mirror
-      .underKey(row)
-      .find((other) => other.id !== row.id && node.of(other.operation_id)?.state === "settled" && other.payment_state !== "released");
-    if (paid !== undefined) throw this.#broken("invariant 2: a request that has paid pays again");
+    const pays = (other: Paying): boolean =>
+      other.id !== row.id && (node.of(other.operation_id)?.state ?? "failed") !== "failed" && other.payment_state !== "released";
+    if (mirror.underKey(row).some(pays)) throw this.#broken("invariant 2: a request that has paid pays again");
+    if (mirror.underKey(row).some((other) => other.request_hash !== row.request_hash))
+      throw this.#broken("invariant 2: two requests pay under one key");
+    if (mirror.payments().some((other) => requests.get(other.id)?.sending === request.sending && pays(other)))
+      throw this.#broken("invariant 2: one call pays twice");
     // Bought before for this very scope, still good, and never turned away: there is no reason to buy again.
     if (!once)
       for (const other of sharing)
@@ -193,20 +201,33 @@ export class Books {
   }
 
   answered(answer: FlowAnswer): void {
-    const { weather, house, node, mirror } = this.#world;
+    const { house, node, mirror } = this.#world;
     if (answer.receiptId !== null) this.told.add(answer.receiptId);
     if (answer.kind === "problem") {
       const broken =
-        (answer.code === "envelope_unopenable" && !house.keysWereAway) ||
-        (answer.code === "policy_unreadable" && !weather.on("unreadable"));
+        (answer.code === "envelope_unopenable" && !house.keysWereAway) || (answer.code === "policy_unreadable" && !house.policyWasAway);
       if (NEVER_TOLD.has(answer.code) || broken) throw this.#broken(`a caller was told "${answer.code}": ${answer.detail}`);
       return;
     }
-    if (answer.status !== "paid" && answer.status !== "paid_unfulfilled") return;
     this.check();
     const row = mirror.rows.get(answer.purchaseId);
-    const settled = row !== undefined && isPaying(row) && node.of(row.operation_id)?.state === "settled";
-    if (!settled) throw this.#broken(`invariant 5: a caller was told "${answer.status}", and the node has not settled`);
+    if (row !== undefined && row.request_key !== null) this.#underKey(row, answer.status);
+    if (answer.status !== "paid" && answer.status !== "paid_unfulfilled") return;
+    const entry = row !== undefined && isPaying(row) ? node.of(row.operation_id) : undefined;
+    if (row === undefined || entry?.state !== "settled")
+      throw this.#broken(`invariant 5: a caller was told "${answer.status}", and the node has not settled`);
+    // Where an operator ended it, nobody may have known the fee.
+    if (row.receipts?.includes("resolved") !== true && answer.spentMsat !== entry.amountMsat + entry.feeMsat)
+      throw this.#broken(`invariant 14: a caller was told of ${answer.spentMsat} msat, and ${entry.amountMsat + entry.feeMsat} have gone`);
+  }
+
+  /** A key that has paid is bound to its request for ever: whatever else comes under it is a conflict. */
+  #underKey({ budget, request_key, request_hash }: Row, status: string): void {
+    const name = `key ${budget} ${request_key}`;
+    const bound = this.#paidUnder.get(name);
+    if (bound !== undefined && bound !== request_hash)
+      throw this.#broken("invariant 2: another request was answered under a key that has paid");
+    if (status === "paid") this.#paidUnder.set(name, request_hash);
   }
 
   /** After every step that changed the journal or the node. */
@@ -225,14 +246,24 @@ export class Books {
       const fault = overfull(this.#holders(), mirror.payments());
       if (fault !== null) throw this.#broken(fault);
     }
+    this.#watched();
     // Every open row has its alarm, unless the platform has lost it.
     const { open, handling, durableAlarm, lost } = object.sql;
     if (rows.length > 0 && !open && !handling && durableAlarm === null && !lost && rows.some(({ due_at }) => due_at !== null))
       throw this.#broken("invariant 4: something is due and no alarm is set");
   }
 
+  /** The cron knows of every order that has left, or is going to be told. A clock that was set back makes a new snapshot look old. */
+  #watched(): void {
+    const { control, house, mirror, object } = this.#world;
+    if (control.openRows > 0 || house.clockSetBackAt > 0 || object.sql.open) return;
+    if (!mirror.payments().some(({ state }) => state === "paying" || state === "payment_unknown")) return;
+    if (object.sql.rows("SELECT 1 FROM due WHERE job = 'outbox'").length === 0)
+      throw this.#broken("invariant 4: an order is out, and the cron does not know and will not be told");
+  }
+
   #row(row: Row): void {
-    const { node } = this.#world;
+    const { node, seller } = this.#world;
     const wanted = RECEIPTS[row.state];
     if (wanted !== undefined && !wanted.some((kind) => row.receipts?.split(",").includes(kind) === true))
       throw this.#broken(`invariant 14: ${row.state}, and its receipts are ${row.receipts ?? "none"}`);
@@ -245,20 +276,23 @@ export class Books {
       throw this.#broken(`invariant 3: money is ${row.payment_state} while the purchase is ${row.state}`);
     const entry = node.of(row.operation_id);
     if (entry !== undefined) this.#held(row, entry);
-    if (row.receipts?.includes("late_settlement") === true) this.#late(row);
+    if (row.receipts?.includes("late_settlement") === true) this.#stands(row, "invariant 4: a late settlement pauses nothing");
+    if ((row.fee_msat ?? 0) > row.reserve_msat) this.#stands(row, "invariant 3: a fee above its reserve pauses nothing");
+    if (row.state === "fulfilled" && row.kind === "purchase" && seller.byHash.get(row.payment_hash)?.served === 0)
+      throw this.#broken("invariant 6: called fulfilled, and the seller has never served it");
     if (!isPaid(row.state)) return;
     if (entry?.state !== "settled") throw this.#broken("invariant 5: called paid, and the node has not settled");
     if (row.kind === "purchase" && row.credential === null && row.receipts?.includes("resolved") !== true)
       throw this.#broken("invariant 6: paid, and no credential is stored");
   }
 
-  /** Money that moved after it had been given up: the wallet stands still until somebody has looked. */
-  #late(row: Row): void {
+  /** Money that moved as it should not: the wallet stands still until somebody has looked. */
+  #stands(row: Row, what: string): void {
     const { object, house } = this.#world;
-    if (this.#seen.has(`late ${row.id}`)) return;
-    this.#seen.add(`late ${row.id}`);
+    if (this.#seen.has(`${what} ${row.id}`)) return;
+    this.#seen.add(`${what} ${row.id}`);
     const [wallet] = object.sql.rows<{ readonly state: string }>("SELECT state FROM wallet WHERE only = 1");
-    if (wallet?.state === "active" && !house.isEnabling) throw this.#broken("invariant 4: a late settlement pauses nothing");
+    if (wallet?.state === "active" && !house.isEnabling) throw this.#broken(what);
   }
 
   /** The journal's time never runs backwards, whatever the host's clock does; a crash may undo the last reservation. */
@@ -292,8 +326,12 @@ export class Books {
   #holders(): readonly Holder[] {
     const { policies, requests, subjects } = this.#world;
     const holders: Holder[] = [{ name: "wallet", caps: policies.wallet, holds: () => true }];
+    for (const { host, ...caps } of policies.wallet.perHost ?? [])
+      holders.push({ name: `wallet@${host}`, caps, holds: (row) => row.origin === `https://${host}` });
     for (const [budget, caps] of policies.budgets) {
       holders.push({ name: budget, caps, holds: (row) => row.budget === budget });
+      for (const { host, ...rest } of caps.perHost ?? [])
+        holders.push({ name: `${budget}@${host}`, caps: rest, holds: (row) => row.budget === budget && row.origin === `https://${host}` });
       const { perSubject } = caps;
       if (perSubject !== undefined)
         for (const subject of subjects)

@@ -24,6 +24,7 @@ export interface Row {
   readonly fee_msat: number | null;
   readonly reserved_at: number;
   readonly binding: "verified" | "unverified";
+  readonly request_hash: string;
   /** The state of the credential that this purchase bought. */
   readonly credential: string | null;
   /** Kinds of its receipts, oldest first, joined by commas. */
@@ -32,7 +33,7 @@ export interface Row {
 }
 
 const QUERY = `SELECT p.id, p.state, p.code, p.due_at, p.request_key, p.budget, p.opened_at, m.operation_id, m.payment_hash, m.state AS payment_state, m.kind, m.host, m.origin, m.scope,
-  m.amount_msat, m.charge_msat, m.reserve_msat, m.fee_msat, m.reserved_at, m.binding,
+  m.amount_msat, m.charge_msat, m.reserve_msat, m.fee_msat, m.reserved_at, m.binding, p.request_hash,
   (SELECT c.state FROM credential c WHERE c.purchase_id = p.id) AS credential,
   (SELECT group_concat(json_extract(r.facts, '$.kind')) FROM receipt r WHERE r.purchase_id = p.id) AS receipts,
   (SELECT a.id FROM approval a WHERE a.used_by = p.id) AS used_grant

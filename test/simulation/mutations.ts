@@ -40,6 +40,21 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "void prepare(vault, purchaseId, bolt11); const unready = null as Code | null;",
   },
   {
+    name: "an invoice that has expired meanwhile is paid",
+    invariant: 1,
+    faults: ["badInvoices", "unready", "hang", "late"],
+    file: wallet("send.ts"),
+    find: "if (payment.expires_at <= now) {",
+    replace: "if (payment.expires_at <= 0) {",
+  },
+  {
+    name: "the payer is given as many orders at once as there are",
+    invariant: 1,
+    file: wallet("flights.ts"),
+    find: "if (this.#free > 0) this.#free--;",
+    replace: "if (this.#free > -1000) this.#free--;",
+  },
+  {
     name: "asks by paying again",
     invariant: 2,
     file: wallet("alarm.ts"),
@@ -64,6 +79,24 @@ export const MUTATIONS: readonly Mutation[] = [
       'if (row.request_key !== null) this.#sql.rows("UPDATE request_key SET payer_id = NULL WHERE budget = ? AND key = ?", row.budget, row.request_key);\n    return settled.length > 0;',
   },
   {
+    name: "a resumed purchase may pay",
+    invariant: 2,
+    file: wallet("pay.ts"),
+    find: 'if (row.resume_of !== null) return vault.refuse(row, "fail", "credential_refused", "a resumed purchase pays nothing");',
+    replace: "",
+  },
+  {
+    name: "a lost answer is a reason to buy again",
+    invariant: 2,
+    file: "worker/flow.ts",
+    find: 'if (leg.kind !== "moved") return arrive(moves, leg);',
+    replace: `if (leg.kind === "problem" && leg.code === "payment_unknown" && next === call) {
+      next = { ...next };
+      continue;
+    }
+    if (leg.kind !== "moved") return arrive(moves, leg);`,
+  },
+  {
     name: "open payments are left out of the books",
     invariant: 3,
     file: wallet("ledger.ts"),
@@ -83,6 +116,34 @@ export const MUTATIONS: readonly Mutation[] = [
     file: wallet("pay.ts"),
     find: "vault.ledger.subject(row.budget, row.subject)",
     replace: 'vault.ledger.subject(row.budget, "nobody")',
+  },
+  {
+    name: "a day is an hour",
+    invariant: 3,
+    file: "lightning/decide.ts",
+    find: "now - (now % (24 * HOUR))",
+    replace: "now - (now % HOUR)",
+  },
+  {
+    name: "what one host may have is not looked at",
+    invariant: 3,
+    file: "lightning/decide.ts",
+    find: "if (!matchesHost(caps.host, request.host, request.port)) continue;",
+    replace: "continue;",
+  },
+  {
+    name: "what was spent at a host is not booked there",
+    invariant: 3,
+    file: wallet("ledger.ts"),
+    find: "owners.flatMap((owner) => [owner, `${owner}@${host}:${port}`])",
+    replace: "owners",
+  },
+  {
+    name: "a fee above its reserve stops nobody",
+    invariant: 3,
+    file: wallet("send.ts"),
+    find: 'if (feeMsat > payment.reserve_msat) vault.config.pause("fee_above_reserve");',
+    replace: "",
   },
   {
     name: "the journal's time is whatever the host says",
@@ -137,6 +198,13 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "",
   },
   {
+    name: "the cron is not told that an order has left",
+    invariant: 4,
+    file: wallet("send.ts"),
+    find: "journal.setDeadline(purchaseId, deadline);\n  // From here on the cron must know of this row, whatever becomes of the alarm.\n  vault.outboxSoon();",
+    replace: "journal.setDeadline(purchaseId, deadline);",
+  },
+  {
     name: "the preimage is taken on trust",
     invariant: 5,
     file: wallet("send.ts"),
@@ -159,6 +227,28 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'if (credential.state === "fresh" || credential.state === "refused") {',
     replace:
       'if (credential.state === "fresh" && row.state === "opened") { credentials.evict(credentialId); return null; }\n  if (credential.state === "fresh" || credential.state === "refused") {',
+  },
+  {
+    name: "an error page is a delivery",
+    invariant: 6,
+    file: wallet("deliver.ts"),
+    find: "const good = status >= 200 && status < 300;",
+    replace: "const good = status >= 200 && status < 600;",
+  },
+  {
+    name: "a POST without a key is sent again after it has paid",
+    invariant: 6,
+    file: "worker/redeem.ts",
+    find: "SAFE.has(run.call.method) || run.call.idempotencyKey !== null ? PAUSES_MS : []",
+    replace: "PAUSES_MS",
+  },
+  {
+    name: "what was bought from one seller is shown to whoever presents its invoice",
+    invariant: 6,
+    faults: ["badInvoices"],
+    file: wallet("pay.ts"),
+    find: "before.origin === row.origin && before.scope === scope ? credentials",
+    replace: 'before.origin !== "" ? credentials',
   },
   {
     name: "the caller's limit leaves out the fee",
@@ -248,6 +338,13 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (open > 1000) return { ok: false, code: "payment_pending", detail: `${open} payments are open',
   },
   {
+    name: "any deployment's payer will do",
+    invariant: 13,
+    file: wallet("order.ts"),
+    find: "return wallet.backend === vault.ports.payer.backend;",
+    replace: 'return wallet.backend !== "";',
+  },
+  {
     name: "losing sight of a payment is not worth a receipt",
     invariant: 14,
     file: wallet("send.ts"),
@@ -260,6 +357,13 @@ export const MUTATIONS: readonly Mutation[] = [
     file: wallet("approvals.ts"),
     find: "vault.receipt(state, moved, moved.code, { evidence: by });",
     replace: "",
+  },
+  {
+    name: "a caller is told the price without its fee",
+    invariant: 14,
+    file: wallet("vault.ts"),
+    find: "add(payment.charge_msat as Msat, (payment.fee_msat ?? 0) as Msat)",
+    replace: "(payment.charge_msat as Msat)",
   },
   {
     name: "a grant can be used again",

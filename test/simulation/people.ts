@@ -80,7 +80,12 @@ export class People {
   }
 
   #heard(view: ApprovalView, maxMsat: number, answer: Result<ApprovalView>): void {
-    if (!answer.ok || answer.value.state !== "granted") return;
+    if (!answer.ok) return;
+    const { scheduler, object } = this.#world;
+    // The journal's clock is never behind the host's.
+    if (view.expiresAt <= scheduler.now + object.clockOffset)
+      throw this.#broken("invariant 18: a question was answered after it had expired");
+    if (answer.value.state !== "granted") return;
     if (this.#rejected.has(view.approvalId)) throw this.#broken("invariant 18: rejected first and granted afterwards");
     const before = this.approved.get(view.approvalId);
     this.approved.set(view.approvalId, {

@@ -52,7 +52,11 @@ export function drawPolicies(choice: Choice, purchases: number): Policies {
     wallet: {
       ...base,
       perPaymentMsat: sats(80),
-      hourMsat: sats(25 * purchases),
+      hourMsat: sats(choice.pick([8, 25]) * purchases),
+      perHost: [
+        { host: "seller.example", hourMsat: sats(6 * purchases), totalMsat: sats(10 * purchases) },
+        { host: "once.example", perPaymentMsat: sats(45) },
+      ],
       totalMsat: sats(14 * purchases),
       rolling: [{ windowMs: 90_000, capMsat: sats(choice.pick([400, 4000])) }],
     },
@@ -61,8 +65,10 @@ export function drawPolicies(choice: Choice, purchases: number): Policies {
         "alpha",
         {
           ...base,
-          dayMsat: sats(9 * purchases),
-          paymentsPerMinute: choice.pick([15, 60]),
+          dayMsat: sats(choice.pick([5, 9]) * purchases),
+          monthMsat: sats(8 * purchases),
+          paymentsPerMinute: choice.pick([3, 15, 60]),
+          perHost: [{ host: "other.example:8443", perPaymentMsat: sats(50), dayMsat: sats(2 * purchases) }],
           perSubject,
           ...(choice.oneIn(2) ? { approvalAboveMsat } : {}),
         },

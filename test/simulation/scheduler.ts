@@ -21,8 +21,8 @@ export interface Scheduled {
   cancel(): void;
 }
 
-/** 2027-01-15T08:00:00Z. Runs begin a few hours before a day ends, so that windows turn over in many of them. */
-export const EPOCH = 1_800_000_000_000;
+/** A minute before the last hour of a day and a month: an hour turns over in most runs, a day with its month in those that last so long. */
+export const EPOCH = Date.UTC(2027, 0, 31, 22, 59);
 
 export class Scheduler {
   readonly choice: Choice;

@@ -3,10 +3,12 @@
  * come late, and a restored copy that answers with an older version; it does so only to instances that know better, since one that
  * does not cannot tell.
  */
-import type { ReceiptRecord, SecurityState, SpenderChange } from "../../lightning/control-plane.ts";
+import type { ReceiptRecord, SecurityState, SpenderChange, WalletRecord } from "../../lightning/control-plane.ts";
 import type { Envelope } from "../../lightning/envelope.ts";
+import type { Backend } from "../../lightning/payer.ts";
 import type { Weather } from "./faults.ts";
 import { Violation, type Scheduler } from "./scheduler.ts";
+import { RECORD } from "./wallet-record.ts";
 
 export class SimControl {
   /** The truth now. */
@@ -16,7 +18,10 @@ export class SimControl {
   epochSince = 0;
   envelope: Envelope;
   openRows = 0;
+  #snapshotAt = 0;
   readonly chain: ReceiptRecord[] = [];
+  /** The backend that pays under the epoch of now, and under each before it. */
+  readonly #backends = new Map<number, Backend>([[1, RECORD.backend]]);
   readonly #history: SecurityState[] = [];
   readonly #told = new Map<number, number>();
   readonly #scheduler: Scheduler;
@@ -35,18 +40,36 @@ export class SimControl {
   }
 
   /** Whoever orders under a lower epoch is this wallet's spender no more. */
-  raiseEpoch(epoch: number): void {
+  raiseEpoch(epoch: number, backend = this.backendAt(this.state.epoch)): void {
     this.#change({ epoch });
+    this.#backends.set(epoch, backend);
     this.epochSince = this.#scheduler.now;
   }
 
   /** @throws Violation when it happens while payments are open (invariant 13) */
-  moveSpender({ epoch, envelope, expected }: SpenderChange, openPayments: number): boolean {
+  moveSpender({ epoch, backend, envelope, expected }: SpenderChange, openPayments: number): boolean {
     if (this.state.epoch !== epoch - 1 || this.envelope !== expected) return false;
     if (openPayments > 0) throw this.#broken(`invariant 13: the spender changed while ${openPayments} payments were open`);
     this.envelope = envelope;
-    this.raiseEpoch(epoch);
+    this.raiseEpoch(epoch, backend);
     return true;
+  }
+
+  /** An older one, arriving late, replaces nothing. */
+  snapshot(at: number, openRows: number): void {
+    if (at < this.#snapshotAt) return;
+    this.#snapshotAt = at;
+    this.openRows = openRows;
+  }
+
+  backendAt(epoch: number): Backend {
+    return this.#backends.get(epoch) ?? RECORD.backend;
+  }
+
+  /** As the control plane has the wallet now. */
+  get record(): WalletRecord {
+    const { epoch } = this.state;
+    return { ...RECORD, epoch, backend: this.backendAt(epoch) };
   }
 
   #change(part: Partial<SecurityState>): void {

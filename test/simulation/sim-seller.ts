@@ -13,12 +13,15 @@ import { Violation, type Scheduler } from "./scheduler.ts";
 
 export interface Token {
   readonly token: string;
+  readonly invoice: string;
   readonly paymentHash: string;
   readonly preimage: string;
   readonly origin: string;
   readonly scope: string;
   readonly amountMsat: number;
   readonly validUntil: number;
+  /** The invoice's. */
+  readonly expiresAt: number;
   /** The macaroon names another payment hash than the invoice: nobody may pay this (invariant 8). */
   readonly unbound: boolean;
   /** No macaroon at all: nothing in it can be read. */
@@ -36,7 +39,7 @@ export class SimSeller {
   readonly byHash = new Map<string, Token>();
   readonly #scheduler: Scheduler;
   readonly #weather: Weather;
-  #last: (Token & { readonly invoice: string }) | null = null;
+  #last: Token | null = null;
 
   constructor(scheduler: Scheduler, weather: Weather) {
     this.#scheduler = scheduler;
@@ -77,6 +80,10 @@ export class SimSeller {
     const kind = this.#weather.on("badInvoices") ? odd : 40;
     if ((kind === 0 || kind === 10) && this.#last?.origin === origin) return challenge(this.#last.token, this.#last.invoice);
     if (kind === 1) return answer(402, `L402 macaroon="broken, invoice=`);
+    // Another seller passes on an offer of somebody else's, which has been bought long ago.
+    const bought = kind === 11 ? [...this.tokens.values()].filter((token) => token.served > 0 && token.origin !== origin) : [];
+    const passedOn = bought[this.#scheduler.choice.below(Math.max(1, bought.length))];
+    if (passedOn !== undefined) return challenge(passedOn.token, passedOn.invoice);
     const { minted, invoice } = this.#mint(origin, scope, kind);
     return challenge(minted.token, invoice);
   }
@@ -108,26 +115,30 @@ export class SimSeller {
                   { condition: `${scope}_valid_until`, value: String(Math.floor(validUntil / 1000)) },
                 ],
         });
+    const timestamp = Math.floor(now / 1000) - (kind === 6 ? 7200 : 0);
+    const expirySeconds = kind === 7 || kind === 12 ? 1 + choice.below(5) : 3600;
     const invoice = mintBolt11({
       network: kind === 4 ? "mainnet" : "regtest",
       amountMsat: kind === 5 ? null : amountMsat,
       paymentHash,
       paymentSecret: choice.bytes(32),
       description: "L402",
-      timestamp: Math.floor(now / 1000) - (kind === 6 ? 7200 : 0),
-      expirySeconds: kind === 7 ? 2 : 3600,
+      timestamp,
+      expirySeconds,
       nodeSecretKey: choice.bytes(32),
       sign: false,
     });
     const endless = scope === "plain" || opaque;
     const minted: Token = {
       token,
+      invoice,
       paymentHash,
       preimage: bytesToHex(preimage),
       origin,
       scope,
       amountMsat,
       validUntil: endless ? Infinity : Math.floor(validUntil / 1000) * 1000,
+      expiresAt: (timestamp + expirySeconds) * 1000,
       unbound,
       opaque,
       refused: false,
@@ -137,12 +148,12 @@ export class SimSeller {
     this.preimages.set(paymentHash, minted.preimage);
     this.tokens.set(token, minted);
     this.byHash.set(paymentHash, minted);
-    this.#last = { ...minted, invoice };
+    this.#last = minted;
     return { minted, invoice };
   }
 
   /** An invoice of somebody else's, to withdraw to. */
-  invoice(amountMsat: number): { readonly bolt11: string; readonly paymentHash: string } {
+  invoice(amountMsat: number): { readonly bolt11: string; readonly paymentHash: string; readonly expiresAt: number } {
     const { choice, now } = this.#scheduler;
     const preimage = choice.bytes(32);
     const paymentHash = bytesToHex(sha256(preimage));
@@ -158,7 +169,7 @@ export class SimSeller {
       nodeSecretKey: choice.bytes(32),
       sign: false,
     });
-    return { bolt11, paymentHash };
+    return { bolt11, paymentHash, expiresAt: (Math.floor(now / 1000) + 3600) * 1000 };
   }
 }
 

@@ -1,12 +1,11 @@
 /** One instance's ports: every answer is an operation of the scheduler's, and reaches only an instance that still runs. */
 import { nodeCipher } from "../../durable-objects/cipher.ts";
 import type { WalletCore } from "../../durable-objects/wallet/core.ts";
-import { TIMING, type OpenKey, type WalletPorts } from "../../durable-objects/wallet/ports.ts";
+import { PAYER_SLOTS, TIMING, type OpenKey, type WalletPorts } from "../../durable-objects/wallet/ports.ts";
 import type { Payer, PaymentOutcome } from "../../lightning/payer.ts";
 import { openRecord, sealRecord } from "../../lightning/seal.ts";
 import type { Instance } from "./sim-object.ts";
 import { Violation } from "./scheduler.ts";
-import { RECORD } from "./wallet-record.ts";
 import type { World } from "./world.ts";
 
 export function walletPorts(world: World, instance: Instance<WalletCore>): WalletPorts {
@@ -77,12 +76,31 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
     if (!house.knowsKey(key)) throw failed(world, "invariant 10: something was sealed or opened with a key that is not this wallet's");
     return key;
   };
+  /** This deployment's payer: what another one has in hand it has never seen, and its word about that would be worth nothing. */
+  const { backend } = house;
+  const rightful = ({ epoch }: { readonly epoch: number }, what: string): void => {
+    if (control.backendAt(epoch) !== backend)
+      throw failed(world, `invariant 13: ${backend} was asked to ${what} for a wallet that was with ${control.backendAt(epoch)}`);
+  };
+  /** Orders that have left, by when the wallet gives them up; four at once is what a payer must expect. */
+  const running = new Set<{ readonly until: number }>();
+  const order = <T>(called: () => Promise<T>): Promise<T> => {
+    for (const other of running) if (other.until <= scheduler.now) running.delete(other);
+    if (running.size >= PAYER_SLOTS) throw failed(world, `invariant 1: ${running.size + 1} orders at once`);
+    const mine = { until: scheduler.now + TIMING.payDeadline };
+    running.add(mine);
+    const over = (): void => void running.delete(mine);
+    const call = called();
+    call.then(over, over);
+    return call;
+  };
   const outcome = ({ kind }: PaymentOutcome): string => kind;
   /** Operations that this instance's payer has made itself ready for. */
   const prepared = new Set<string>();
   /** What a payer has that lives in the object. */
   const within: Pick<Payer, "prepare" | "resume" | "maintain" | "forget"> = {
-    prepare: ({ operationId }) => {
+    prepare: ({ operationId, epoch }) => {
+      rightful({ epoch }, "prepare");
       const odd = weather.strikes("unready", 6) ? scheduler.choice.pick(["refuses", "throws", "is slow", "is silent"]) : null;
       if (odd === "is silent") return new Promise(() => {});
       return new Promise((resolve, reject) => {
@@ -96,9 +114,10 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
         });
       });
     },
-    resume: (order) => {
-      world.books.resumed(order);
-      return ask("resume", outcome, (reply) => node.resume(order, reply));
+    resume: (asked) => {
+      rightful(asked, "resume");
+      world.books.resumed(asked);
+      return order(() => ask("resume", outcome, (reply) => node.resume(asked, reply)));
     },
     maintain: () => {
       world.books.maintained();
@@ -134,24 +153,30 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
       unwrap: (version, wrapped) => later("kek unwraps", () => house.unwrap(version, wrapped)),
     },
     payer: {
-      backend: "http-executor",
+      backend,
       granularity: "msat",
-      pay: (order) => {
-        world.books.sent(order);
-        if (node.within && !prepared.has(order.operationId))
+      pay: (asked) => {
+        rightful(asked, "pay");
+        world.books.sent(asked);
+        if (node.within && !prepared.has(asked.operationId))
           throw failed(world, "invariant 1: the payer was called before it had made itself ready");
-        return ask("pay", outcome, (reply) => node.pay(order, reply));
+        return order(() => ask("pay", outcome, (reply) => node.pay(asked, reply)));
       },
       ...(node.within ? within : {}),
-      lookup: (operation) => ask("lookup", outcome, (reply) => node.lookup(operation, reply)),
-      cancel: (operation) =>
-        ask(
+      lookup: (operation) => {
+        rightful(operation, "look");
+        return ask("lookup", outcome, (reply) => node.lookup(operation, reply));
+      },
+      cancel: (operation) => {
+        rightful(operation, "fence");
+        return ask(
           "cancel",
           (answer) => answer,
           (reply) => reply(node.cancel(operation)),
-        ),
+        );
+      },
       status: async () => ({
-        backend: "http-executor",
+        backend,
         online: true,
         spendableMsat: null,
         network: "regtest",
@@ -177,7 +202,7 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
         }),
       putSnapshot: (snapshot) =>
         remote("snapshot", () => {
-          control.openRows = snapshot.openRows;
+          control.snapshot(snapshot.at, snapshot.openRows);
         }),
     },
     custody: {
@@ -188,7 +213,7 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
           ok: true as const,
           value: { ...envelope, kekVersion: spender === null ? "v1" : `${spender}/v1` },
         })),
-      record: () => remote("record", () => ({ ...RECORD, epoch: control.state.epoch })),
+      record: () => remote("record", () => control.record),
       envelope: () => remote("envelope", () => control.envelope),
       putEnvelope: (next, expected) =>
         remote("put envelope", () => {
@@ -199,7 +224,7 @@ export function walletPorts(world: World, instance: Instance<WalletCore>): Walle
       moveSpender: (change) =>
         remote("spender moves", () => {
           const moved = control.moveSpender(change, openNow(world));
-          return { moved, record: { ...RECORD, epoch: control.state.epoch } };
+          return { moved, record: control.record };
         }),
     },
     log: () => {},

@@ -7,7 +7,7 @@ import { TIMING } from "../../durable-objects/wallet/ports.ts";
 import { checkAtEnd } from "./at-end.ts";
 import { Callers, type Request } from "./callers.ts";
 import { foundEarlier } from "./earlier-release.ts";
-import { swarm, Weather, type Fault } from "./faults.ts";
+import { lifetime, swarm, Weather, type Fault } from "./faults.ts";
 import { House } from "./house.ts";
 import { Books } from "./invariants.ts";
 import { Mirror } from "./mirror.ts";
@@ -65,9 +65,11 @@ export class World {
   /** Every purchase's own request, by purchase id. */
   readonly requests = new Map<string, Request>();
   readonly #options: RunOptions;
+  readonly #lifetime: number;
 
   constructor(options: RunOptions) {
     this.#options = options;
+    this.#lifetime = lifetime(options.seed);
     this.scheduler = new Scheduler(options.seed, options.traced ?? false);
     const { scheduler } = this;
     this.weather = new Weather(scheduler, options.faults ?? swarm(options.seed));
@@ -183,8 +185,8 @@ export class World {
       object.dirty = false;
       books.check();
     }
-    const crash = weather.strikes("crash", 50);
-    const supersede = weather.strikes("superseded", 120);
+    const crash = weather.strikes("crash", 50 * this.#lifetime);
+    const supersede = weather.strikes("superseded", 120 * this.#lifetime);
     if (!object.alive || !(crash || supersede)) return;
     if (crash) object.crash();
     else object.supersede();
