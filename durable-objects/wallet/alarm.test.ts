@@ -182,6 +182,27 @@ describe("the alarm", () => {
     expect(fired).toBeLessThan(20);
     expect(rig.state(id)).toBe("payment_unknown");
   });
+
+  it("invariant 4: a settlement that cannot be booked makes the row unknown, asked about at the usual pace, so that an operator can end it", async () => {
+    const rig = await WalletRig.make();
+    const offer = rig.offer();
+    const { id } = await rig.begin(offer);
+    rig.crash();
+    // A payer out of its mind: no book can hold such a fee.
+    const feeMsat = Number.MAX_SAFE_INTEGER as Msat;
+    rig.onLookup = async ({ operationId }) => ({
+      kind: "settled",
+      preimage: offer.preimage,
+      feeMsat,
+      settledAt: rig.now,
+      reference: operationId,
+    });
+    const fired = await rig.runAlarms(3_600_000);
+    expect([rig.state(id), await rig.told(id)]).toEqual(["payment_unknown", ["unknown payment_unknown"]]);
+    expect(fired).toBeLessThan(30);
+    expect(await rig.core.resolve(id, "paid", "the payer says so, and its fee is nonsense", null)).toMatchObject({ ok: true });
+    expect(rig.state(id)).toBe("paid_unfulfilled");
+  });
 });
 
 describe("the outbox", () => {

@@ -107,14 +107,24 @@ async function ask(vault: Vault, row: PurchaseRow): Promise<void> {
   const early = heard.kind === "never_seen" && !isNever(vault, payment, heard, asked) && !vault.flights.isCalling(row.id);
   const fenced = early && (await isFenced(vault, operation));
   await vault.ready();
-  const outcome = vault.transact(() => {
-    const now = vault.journal.purchase(row.id);
-    // A fence keeps orders out that have not arrived; one that was said to be settled had.
-    const word = fenced && (now === null || !saidSettled(now)) ? NEVER_SENT : heard;
-    settleBlock(vault, row.id, word, asked);
-    return word;
-  });
+  const outcome = record(vault, row.id, fenced, heard, asked);
   if (outcome.kind === "pending" && outcome.resumable === true) void resume(vault, row.id);
+}
+
+/** @throws Error when what was heard cannot be booked; the row is then `payment_unknown`, which an operator can end */
+function record(vault: Vault, purchaseId: string, fenced: boolean, heard: PaymentOutcome, asked: number): PaymentOutcome {
+  try {
+    return vault.transact(() => {
+      const now = vault.journal.purchase(purchaseId);
+      // A fence keeps orders out that have not arrived; one that was said to be settled had.
+      const word = fenced && (now === null || !saidSettled(now)) ? NEVER_SENT : heard;
+      settleBlock(vault, purchaseId, word, asked);
+      return word;
+    });
+  } catch (error) {
+    vault.transact(() => settleBlock(vault, purchaseId, { kind: "unknown", reason: "not_booked" }, asked));
+    throw error;
+  }
 }
 
 /** Behind a fence an order is refused for ever, however late it comes: as good as the payer's own "failed". */
