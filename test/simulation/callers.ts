@@ -63,7 +63,7 @@ export class Callers {
       subject: choice.oneIn(3) ? choice.pick(subjects) : null,
       waitMs: choice.oneIn(3) && weather.on("leaving") ? choice.delay(60_000) : 45_000,
     };
-    if (choice.oneIn(12)) this.#quote(index, call);
+    if (choice.oneIn(20)) this.#quote(index, call);
     else this.#send(index, call, 2);
     // A caller with a key may well send the same again: at once, or long after what it bought has expired.
     if (keyed && choice.oneIn(2)) scheduler.after(choice.delay(2_000_000), `purchase ${index} again`, () => this.#send(index, call, 0));

@@ -123,7 +123,7 @@ export class House {
     times(3, "the operator looks", () => this.#spawn(this.#round()));
     for (const hours of ROUNDS) scheduler.after(until + hours * HOUR, "the operator looks", () => this.#spawn(this.#round()));
     if (weather.on("backends")) {
-      times(1, "another backend", () => this.#spawn(this.#otherBackend()));
+      times(1, "another backend", () => this.#spawn(this.#otherBackend(Math.min(600_000, until / 8 + 2))));
       scheduler.after(until + HOUR, "the right backend", () => this.rightBackend());
     }
     for (let at = CRON_MS; at < until + 2 * HOUR; at += CRON_MS) scheduler.after(at, "cron", () => this.#cron());
@@ -224,8 +224,8 @@ export class House {
     }
   }
 
-  /** A deployment with another backend: by mistake, over whatever is open; or in order, when the wallet has been moved to it. */
-  async #otherBackend(): Promise<void> {
+  /** A deployment with another backend, noticed after so many ms at most: by mistake, over whatever is open; or in order, when the wallet has been moved to it. */
+  async #otherBackend(noticedIn: number): Promise<void> {
     const { control, scheduler } = this.#world;
     const { choice } = scheduler;
     const backend = control.record.backend === "http-executor" ? "spark-wasm" : "http-executor";
@@ -234,7 +234,7 @@ export class House {
     this.#deploy(backend);
     // The same request again, to the deployment that is to take the epoch.
     if (move !== null) await insist(this.#world, "move the spender", (core) => core.moveSpender(move));
-    scheduler.after(choice.delay(600_000), "the right backend", () => this.rightBackend());
+    scheduler.after(choice.delay(noticedIn), "the right backend", () => this.rightBackend());
   }
 
   #deploy(backend: Backend): void {

@@ -52,9 +52,9 @@ export function drawPolicies(choice: Choice, purchases: number): Policies {
     wallet: {
       ...base,
       perPaymentMsat: sats(80),
-      hourMsat: sats(choice.pick([8, 25]) * purchases),
+      hourMsat: sats(choice.pick([10, 25]) * purchases),
       perHost: [
-        { host: "seller.example", hourMsat: sats(6 * purchases), totalMsat: sats(10 * purchases) },
+        { host: "seller.example", hourMsat: sats(8 * purchases), totalMsat: sats(12 * purchases) },
         { host: "once.example", perPaymentMsat: sats(45) },
       ],
       totalMsat: sats(14 * purchases),
@@ -67,7 +67,7 @@ export function drawPolicies(choice: Choice, purchases: number): Policies {
           ...base,
           dayMsat: sats(choice.pick([5, 9]) * purchases),
           monthMsat: sats(8 * purchases),
-          paymentsPerMinute: choice.pick([3, 15, 60]),
+          paymentsPerMinute: choice.pick([3, 15, 60, 60]),
           perHost: [{ host: "other.example:8443", perPaymentMsat: sats(50), dayMsat: sats(2 * purchases) }],
           perSubject,
           ...(choice.oneIn(2) ? { approvalAboveMsat } : {}),

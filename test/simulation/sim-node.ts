@@ -120,7 +120,7 @@ export class SimNode {
     }
     const silent = this.#weather.strikes("hang", 12);
     const fails = this.#weather.strikes("fail", 7);
-    const dear = this.#weather.strikes("dearFee", 50);
+    const dear = this.#weather.strikes("dearFee", 80);
     const delay = this.#weather.strikes("late", 10) ? choice.delay(7_200_000) : this.#slow ? choice.below(8000) : choice.delay(2000);
     this.#scheduler.after(delay, "node settles", () => {
       entry.state = fails ? "failed" : "settled";
