@@ -5,6 +5,7 @@ import type { Msat } from "../../lightning/msat.ts";
 import type { OpenRequest } from "../../lightning/wallet-api.ts";
 import { CustodyRig } from "../../test/support/custody-rig.ts";
 import { POLICY, WalletRig, checkRigs, type RigOptions } from "../../test/support/wallet-rig.ts";
+import { APPROVAL_MS } from "./approvals.ts";
 
 afterEach(checkRigs);
 
@@ -250,4 +251,18 @@ it("a person has as long as the wallet or the budget says; where both do, the sh
     });
     expect(await rig.core.approval(approvalId)).toMatchObject({ ok: true, value: { expiresAt: rig.now + expected } });
   }
+});
+
+describe("invariant 18: a question", () => {
+  it.each(["approve", "reject"] as const)("can be answered until it expires, and not from then on: %s", async (verdict) => {
+    const early = await asked();
+    await early.rig.advance(APPROVAL_MS - 1);
+    expect((await early.rig.core.decideApproval(early.approvalId, verdict, "somebody", null)).ok).toBe(true);
+
+    // No alarm has fired: the row still says that it is pending.
+    const { rig, approvalId } = await asked();
+    await rig.advance(APPROVAL_MS);
+    expect(await rig.core.decideApproval(approvalId, verdict, "somebody", null)).toMatchObject({ ok: false, code: "approval_expired" });
+    expect(rig.one("SELECT COUNT(*) AS n FROM approval WHERE state = 'pending'")).toBe(1);
+  });
 });
