@@ -363,6 +363,20 @@ describe("the outbox", () => {
     await rig.runAlarms(600_000);
     expect(rig.snapshots.at(-1)?.openRows).toBe(0);
   });
+
+  it("invariant 4: an order that leaves while the control plane hears that there is none is told of next", async () => {
+    const rig = await WalletRig.make();
+    store(rig);
+    await rig.open(rig.newId(), { url: "https://unlisted.example/" });
+    rig.onSnapshot = async () => {
+      rig.onSnapshot = async () => {};
+      await rig.begin();
+    };
+    await rig.runAlarms(TIMING.outboxDelay);
+    expect([rig.sent.length, rig.snapshots.map(({ openRows }) => openRows)]).toEqual([1, [0]]);
+    await rig.runAlarms(TIMING.outboxDelay);
+    expect(rig.snapshots.map(({ openRows }) => openRows)).toEqual([0, 1]);
+  });
 });
 
 describe("the journal's clock", () => {

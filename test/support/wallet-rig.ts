@@ -78,6 +78,8 @@ export class WalletRig {
   readonly snapshots: WalletSnapshot[] = [];
   /** Answers with the last sequence number the control plane then holds. */
   onIngest: (records: readonly ReceiptRecord[]) => Promise<number> = async (records) => records.at(-1)?.receipt.sequence ?? 0;
+  /** What happens while the control plane takes a snapshot. */
+  onSnapshot: () => Promise<void> = async () => {};
   readonly logged: string[] = [];
   core: WalletCore;
   readonly #timing: Timing;
@@ -343,6 +345,7 @@ export class WalletRig {
         },
         putSnapshot: async (snapshot) => {
           this.snapshots.push(snapshot);
+          await this.onSnapshot();
         },
       },
       log: (event, facts) => {
