@@ -12,7 +12,8 @@ import type {
   PayRequest,
   QuoteAnswer,
 } from "../lightning/wallet-api.ts";
-import type { FetchCall, FlowPorts, SellerRequest, SellerResponse } from "./flow-types.ts";
+import type { FetchCall, FlowAnswer, FlowPorts, SellerRequest, SellerResponse } from "./flow-types.ts";
+import { purchase } from "./flow.ts";
 
 export const LIMITS: FetchLimits = { headersMs: 10_000, idleMs: 5_000, totalMs: 60_000, maxBytes: 1_000_000 };
 export const TOKEN = "AgEEbHNhdEJCtokenbytes==";
@@ -171,3 +172,23 @@ export const CALL: FetchCall = {
 
 /** The credential a visit carried, or undefined. */
 export const sentCredential = (init: SellerRequest): string | undefined => init.headers.find(([name]) => name === "authorization")?.[1];
+
+/** One purchase of {@link CALL}, the clock driven until it has its answer. */
+export async function buy(script: Script, call: Partial<FetchCall> = {}): Promise<World & { readonly answer: FlowAnswer }> {
+  const w = world(script);
+  const answer = await w.clock.drive(purchase(w.ports, { ...CALL, ...call }));
+  return { ...w, answer };
+}
+
+export async function bodyOf({ answer, background }: World & { readonly answer: FlowAnswer }): Promise<string> {
+  if (answer.kind !== "answer") throw new Error(`a problem: ${answer.code}`);
+  const text = answer.response.body === null ? "" : await new Response(answer.response.body).text();
+  await background();
+  return text;
+}
+
+/** Demands payment until the credential is sent, then answers with `after`. */
+export const sellerOf =
+  (after: (visit: number) => Response | Error | "hangs"): NonNullable<Script["seller"]> =>
+  (_url, init, visit) =>
+    sentCredential(init) === undefined ? DEMAND() : after(visit);
