@@ -174,6 +174,19 @@ describe("decide", () => {
     expect(word(decided(layer("wallet", FREE), layers[1], { amountMsat: 1011 as Msat }))).toBe("budget_exceeded");
   });
 
+  it("invariant 18: a threshold that is met to the msat asks, fee included, in either layer; one msat less does not", () => {
+    const fee: FeeCap = { floorMsat: 10 as Msat, ppm: 0 };
+    const asking = { ...FREE, fee, approvalAboveMsat: 1010 as Msat };
+    for (const [wallet, budget] of [
+      [asking, { ...FREE, fee }],
+      [{ ...FREE, fee }, asking],
+    ] as const) {
+      const layers = [layer("wallet", wallet), layer("budget", budget)] as const;
+      expect(decided(...layers)).toMatchObject({ kind: "ask", because: "amount" });
+      expect(word(decided(...layers, { amountMsat: 999 as Msat }))).toBe("allow");
+    }
+  });
+
   it("never throws and never allows what cannot be counted, however large the invoice and the fee cap", () => {
     const huge = fc
       .oneof(

@@ -182,6 +182,14 @@ describe("invariant 18: a grant is for one request, one time, one price, one whi
     expect(await answer).toMatchObject({ code });
   });
 
+  it("a person may grant what was quoted or less, and not a millisatoshi more: the question stays as it was", async () => {
+    const { rig, approvalId } = await asked();
+    const grant = (maxMsat: number) => rig.core.decideApproval(approvalId, "approve", "ada", maxMsat as Msat);
+    expect(await grant(21_001)).toMatchObject({ ok: false, code: "invalid_request" });
+    expect(await rig.core.approval(approvalId)).toMatchObject({ ok: true, value: { state: "pending", maxMsat: 21_000 } });
+    expect(await grant(21_000)).toMatchObject({ ok: true, value: { state: "granted", maxMsat: 21_000 } });
+  });
+
   it("two answers at once: the first decides; the same request twice at once: one payment; a crash gives no grant back", async () => {
     const { rig, approvalId } = await asked({}, REQUEST);
     const said = await Promise.all([approve(rig, approvalId), rig.core.decideApproval(approvalId, "reject", "bob", null)]);

@@ -90,6 +90,24 @@ describe("invariant 6: nothing more is paid for an origin and scope that is owed
     await rig.buy();
   });
 
+  it.each([401, 402])("a credential that its seller answered with %s is tried by no request that would otherwise pay", async (status) => {
+    const { rig } = await owed(status);
+    const again = await ask(rig, "/joke/elsewhere");
+    expect(codeOf(await again.answer)).toBe("paid_unfulfilled");
+    expect(rig.sent.length).toBe(1);
+  });
+
+  it.each([500, 402])(
+    "what its owner has written off after a %s is never handed out again: the next request buys its own",
+    async (status) => {
+      const { rig, id, credentialId } = await owed(status);
+      expect(await rig.core.writeOff(id)).toMatchObject({ ok: true });
+      expect(await rig.open(rig.newId())).toMatchObject({ kind: "fetch", credential: null });
+      const bought = await rig.buy();
+      expect([rig.sent.length, bought.credentialId === credentialId]).toEqual([2, false]);
+    },
+  );
+
   it("where every request buys its own, it uses what is owed first, though others have bought since", async () => {
     const rig = await WalletRig.make({ policy: { ...POLICY, hostSettings: [{ host: "seller.example", reuse: "never" }] } });
     const first = await rig.begin();

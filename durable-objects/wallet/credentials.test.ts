@@ -230,6 +230,19 @@ describe("a refusal", () => {
     expect(rig.sent.length).toBe(2);
   });
 
+  it("invariant 6: what is bought instead is handed out when its buyer asks again, though it settled after nobody was waiting", async () => {
+    const rig = await WalletRig.make();
+    const { credentialId: refusedCredentialId } = await rig.buy();
+    const [id, offer] = [rig.newId(), rig.offer()];
+    await rig.open(id);
+    const pay = () => rig.pay(id, offer.challenge, { refusedCredentialId, waitMs: 0 });
+    expect(codeOf(await pay())).toBe("payment_pending");
+    await rig.sent[1]?.settle();
+    const again = await pay();
+    expect(again).toMatchObject({ kind: "credential", credential: { status: "paid" } });
+    expect([again.kind === "credential" && again.credential.id !== refusedCredentialId, rig.sent.length]).toEqual([true, 2]);
+  });
+
   it("invariant 14: of the second stored one is the end of a purchase, which was not served and says so", async () => {
     const rig = await WalletRig.make();
     const first = await rig.buy(rig.offer(), at("/joke/1"));

@@ -1,6 +1,7 @@
 /** An operator's last word: what it changes, what it must not change, and where the wallet can no longer read what it has sealed. */
 import { afterEach, expect, it } from "vitest";
-import { checkRigs, WalletRig } from "../../test/support/wallet-rig.ts";
+import { checkRigs, ORIGIN, WalletRig } from "../../test/support/wallet-rig.ts";
+import { PAYER_SLOTS } from "./ports.ts";
 
 afterEach(checkRigs);
 
@@ -62,6 +63,14 @@ it("only a payment_unknown is anybody's to resolve", async () => {
   expect(await rig.core.resolve(id, "failed", "not in the node's books", null)).toMatchObject({ ok: false, code: "already_exists" });
   expect(await rig.core.resolve(rig.newId(), "failed", "not in the node's books", null)).toMatchObject({ ok: false, code: "not_found" });
   expect(rig.state(id)).toBe("paid");
+});
+
+it("nor is a payment that waits for its slot: its money stays set aside for the order that is still to leave", async () => {
+  const rig = await WalletRig.make();
+  for (let n = 0; n < PAYER_SLOTS; n++) await rig.begin(rig.offer({ service: `s${n}` }), { url: `${ORIGIN}/s${n}` });
+  const { id } = await rig.begin(rig.offer({ service: "last" }), { url: `${ORIGIN}/last` });
+  expect(await rig.core.resolve(id, "failed", "not in the node's books", null)).toMatchObject({ ok: false, code: "already_exists" });
+  expect([rig.state(id), await rig.told(id)]).toEqual(["reserved", []]);
 });
 
 /** A payment that nobody can end, and whose sealed token is spoilt. */

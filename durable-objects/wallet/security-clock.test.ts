@@ -24,6 +24,31 @@ it("invariant 11: a clock that is set back does not make an old answer young aga
   expect(security.current()).toEqual(state);
 });
 
+it.each([
+  ["and the clock goes right", 5_000, 0],
+  // Told by the timer alone, and by the clock alone: either of them may be the one that fails.
+  ["and the clock is set back", 5_000, -1_000],
+  ["and its timer is late", 4_000, 1_000],
+])("invariant 11: an answer that was three seconds on its way is relied on for two, %s", async (_how, passed, set) => {
+  const hand = new HandClock(1_000_000);
+  let skew = 0;
+  const reply = Promise.withResolvers<unknown>();
+  const security = new Security(
+    { control: { security: () => reply.promise } as never, clock: { now: () => hand.now + skew, timer: (ms) => hand.timer(ms) } },
+    { ...TIMING, securityLife: 5_000, controlDeadline: 4_000 },
+    () => {},
+  );
+  const asking = security.refresh("w");
+  await hand.advance(3_000);
+  reply.resolve({ version: 1, globalPause: false, ownerKillSwitch: false, epoch: 1 });
+  await asking;
+  await hand.advance(999);
+  expect(security.current()).not.toBeNull();
+  await hand.advance(passed - 3_999);
+  skew = set;
+  expect(security.current()).toBeNull();
+});
+
 it("invariant 13: an answer to a question from before a change is not relied on, however late it comes", async () => {
   const hand = new HandClock(1_000_000);
   const replies: ((epoch: number) => void)[] = [];
