@@ -102,6 +102,7 @@ export interface WalletAdmin {
   revokeKey(keyId: string): Promise<Result<KeyView>>;
   disable(): Promise<Result<null>>;
   /** Also ends a pause. */
+  /** Ends a stop and a pause. Waits for a change of the spender that is under way, and calls back one whose end is not known. */
   enable(): Promise<Result<null>>;
   balance(): Promise<Result<PayerStatus>>;
   /** Ends a `payment_unknown` that no payer can answer any more, with a receipt. `paid` with the preimage as evidence stores the credential. */

@@ -206,13 +206,10 @@ export function revokeKey(vault: Vault, keyId: string): Result<KeyView> {
   return revoked === null ? no("not_found", "no such key") : ok(revoked);
 }
 
-export function setState(vault: Vault, state: "active" | "disabled"): Result<null> {
+export function disable(vault: Vault): Result<null> {
   if (vault.wallet() === null) return no("not_found", "no such wallet");
-  vault.transact(() => {
-    vault.config.setState(state, null);
-    if (state === "active") maintainSoon(vault);
-  });
-  if (state === "disabled") vault.forgetPayer();
+  vault.transact(() => vault.config.setState("disabled", null));
+  vault.forgetPayer();
   return ok(null);
 }
 

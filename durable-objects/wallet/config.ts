@@ -21,6 +21,8 @@ export interface WalletRow {
   readonly epoch: number;
   readonly state: "active" | "disabled" | "paused";
   readonly paused_because: string | null;
+  /** 1: a change of the spender has left for the control plane, and how it ended there is not known. */
+  readonly moving: number;
   readonly policy: string;
   readonly policy_version: number;
   readonly record_key_id: number;
@@ -180,6 +182,10 @@ export class Config {
 
   setState(state: WalletRow["state"], because: string | null): void {
     this.#write("UPDATE wallet SET state = ?, paused_because = ? WHERE only = 1", state, because);
+  }
+
+  setMoving(moving: boolean): void {
+    this.#write("UPDATE wallet SET moving = ? WHERE only = 1", moving ? 1 : 0);
   }
 
   /** Told by the control plane, and by nobody else (invariant 13). */

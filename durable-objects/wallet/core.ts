@@ -11,7 +11,7 @@ import * as admin from "./admin.ts";
 import * as approvals from "./approvals.ts";
 import { resolve, writeOff } from "./resolve.ts";
 import { custody, rotate } from "./rotate.ts";
-import { disableNow, moveSpender } from "./spender.ts";
+import { disableNow, enable, moveSpender } from "./spender.ts";
 import { fundingInvoice, withdraw } from "./withdraw.ts";
 import { alarm } from "./alarm.ts";
 import { conclude, delivered } from "./deliver.ts";
@@ -49,8 +49,8 @@ export class WalletCore implements WalletPort, WalletAdmin, WalletApprovals, Wal
   createKey = async (key: Parameters<WalletAdmin["createKey"]>[0]) => admin.createKey(this.#vault, key);
   keys = async () => admin.keys(this.#vault);
   revokeKey = async (keyId: string) => admin.revokeKey(this.#vault, keyId);
-  disable = async () => admin.setState(this.#vault, "disabled");
-  enable = async () => admin.setState(this.#vault, "active");
+  disable = async () => admin.disable(this.#vault);
+  enable = () => enable(this.#vault);
   resolve = (purchaseId: string, verdict: "paid" | "failed", evidence: string, preimage: string | null) =>
     resolve(this.#vault, purchaseId, verdict, evidence, preimage);
   writeOff = async (purchaseId: string) => writeOff(this.#vault, purchaseId);

@@ -136,9 +136,12 @@ ALTER TABLE reseal ADD COLUMN spark_after INTEGER NOT NULL DEFAULT 0;
   },
   {
     version: 5,
-    name: "what is owed, by origin",
-    // An index: what wrote without it goes on without it.
+    name: "what is owed, by origin; a change of the spender on its way",
+    // An index, and a mark that older code does without, as it did before.
     readableBy: 4,
-    script: "CREATE INDEX purchase_owed ON purchase (origin) WHERE state = 'paid_unfulfilled';",
+    script: `
+CREATE INDEX purchase_owed ON purchase (origin) WHERE state = 'paid_unfulfilled';
+ALTER TABLE wallet ADD COLUMN moving INTEGER NOT NULL DEFAULT 0 CHECK (moving IN (0,1));
+`,
   },
 ];

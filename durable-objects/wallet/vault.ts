@@ -41,6 +41,7 @@ export class Vault {
   #created: boolean;
   readonly #keys: OpenKeys;
   #opening: Promise<void> | null = null;
+  #moving: Promise<void> | null = null;
   /** The alarm we know to be set, or null when it may be anything. */
   #armed: number | null = null;
   #outboxDue = false;
@@ -199,6 +200,21 @@ export class Vault {
     } catch (error) {
       this.ports.log("forget_failed", { error: error instanceof Error ? error.name : "unknown" });
     }
+  }
+
+  /** Changes of the spender, and what would let payments begin beside one, each after the other. */
+  oneMove<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#moving;
+    const mine = before === null ? work() : before.then(work);
+    const ended: Promise<void> = mine.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#moving = ended;
+    void ended.then(() => {
+      if (this.#moving === ended) this.#moving = null;
+    });
+    return mine;
   }
 
   /** How often the payer was told to forget: whoever sees another number than before must have it made ready anew. */

@@ -83,4 +83,12 @@ export const KEPT: readonly Kept[] = [
     found: "invariant 6: bought again, though what was paid for is still good",
     mended: "a false alarm: the seller had named another path's token twice, and a 402 where that one never served is a new quote",
   },
+  {
+    seed: 305998,
+    purchases: 40,
+    limit: 39,
+    faults: ["deploys", "kek", "lostReply", "lateAnswer", "leaving", "dearFee", "badInvoices", "newSpender", "backends"],
+    found: "invariant 13: the spender changed while 1 payments were open",
+    mended: "who enables a wallet waits for a change of its spender that is under way, and calls back one whose answer was lost",
+  },
 ];

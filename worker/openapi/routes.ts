@@ -195,7 +195,9 @@ export const ROUTES: readonly Described[] = [
     id: "enable",
     who: "operator",
     does: "End a stop or a pause",
+    more: "Waits for a change of the spender that is under way, and calls back one whose end is not known; where that cannot be done now, the wallet stays stopped.",
     answers: { 200: answer("active", Shape.WalletState) },
+    problems: ["control_plane_unavailable", "envelope_unopenable", "already_exists"],
   },
   {
     route: "GET /v1/wallets/:walletId/balance",
