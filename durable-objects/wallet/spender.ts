@@ -44,7 +44,7 @@ async function begin(vault: Vault, move: SpenderMove): Promise<Result<WalletCust
   if (wallet === null) return { ok: false, code: "not_found", detail: "no such wallet" };
   if (ports === undefined) return { ok: false, code: "not_supported", detail: "there is nothing here that could wrap a key" };
   const open = vault.transact(() => {
-    const rows = vault.journal.openPayments();
+    const rows = unfinished(vault);
     // From here on nothing can be reserved until the epoch has changed, or somebody gives up and enables the wallet.
     if (rows === 0 && vault.wallet()?.state === "active") vault.config.setState("paused", MOVING);
     return rows;
@@ -95,7 +95,7 @@ async function change(vault: Vault, move: SpenderMove): Promise<Result<WalletRec
   if (!next.ok) return next;
   // Once more, in the turn in which it leaves: from here on nobody enables the wallet without having called it back.
   const leaves = vault.transact(() => {
-    if (vault.wallet()?.state === "active" || vault.journal.openPayments() > 0) return false;
+    if (vault.wallet()?.state === "active" || unfinished(vault) > 0) return false;
     vault.config.setMoving(true);
     return true;
   });
@@ -117,7 +117,7 @@ async function change(vault: Vault, move: SpenderMove): Promise<Result<WalletRec
 
 /** Takes the epoch, where this object is the one that orders payments from that backend; else it stays behind, and so pays nothing. */
 function adopt(vault: Vault, record: WalletRecord): Result<WalletCustodyView> {
-  const open = vault.journal.openPayments();
+  const open = unfinished(vault);
   if (open > 0)
     return {
       ok: false,
@@ -128,6 +128,11 @@ function adopt(vault: Vault, record: WalletRecord): Result<WalletCustodyView> {
   vault.config.setMoving(false);
   resume(vault);
   return custody(vault);
+}
+
+/** What this spender has in hand: while there is anything, no other may take over (invariant 13). */
+function unfinished(vault: Vault): number {
+  return vault.journal.openPayments();
 }
 
 /** Ends a stop and a pause. A change of the spender that may still be on its way is called back first: it must not find payments open. */

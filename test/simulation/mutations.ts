@@ -334,8 +334,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "the spender may change while payments are open",
     invariant: 13,
     file: wallet("spender.ts"),
-    find: 'if (open > 0) return { ok: false, code: "payment_pending", detail: `${open} payments are open',
-    replace: 'if (open > 1000) return { ok: false, code: "payment_pending", detail: `${open} payments are open',
+    find: "function unfinished(vault: Vault): number {\n  return vault.journal.openPayments();",
+    replace: "function unfinished(vault: Vault): number {\n  return 0 * vault.journal.openPayments();",
   },
   {
     name: "any deployment's payer will do",
